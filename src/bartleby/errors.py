@@ -1,0 +1,102 @@
+"""Every error this library raises on purpose, and the one form they share.
+
+BartlebyError
+├── ConfigError (ValueError)          a configuration that cannot be built, or sizes that contradict each other
+├── ShapeError (ValueError)           an array or tensor of the wrong rank or size
+├── LengthError (ValueError)          more tokens than there are positions
+├── VocabularyError (ValueError)      a token id outside the embedding table
+├── TokenizerError (ValueError)       vocabulary or tokenizer files that cannot be used, or text they cannot encode as asked
+├── OptionError (ValueError)          a decoding, training or command option that is unknown or contradicts another
+├── DataError (ValueError)            a record of a data file that cannot be read
+├── CheckpointError (OSError)         a missing, truncated, misshapen or unreadable checkpoint
+│   ├── HubError                      a name that could not be turned into local files
+│   └── UnsafePickleError             a pickle that asks for more than tensors and plain containers
+└── MissingExtraError (ImportError)   an optional dependency that is not installed
+
+A message says what was expected, what came, and what to do: "`num_beams` must be at least 1, but is 0."
+All faults of one input are reported at once, see `raise_all`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+
+class BartlebyError(Exception):
+    """Anything this library refuses."""
+
+
+class ConfigError(BartlebyError, ValueError):
+    """A configuration that cannot be built."""
+
+
+class ShapeError(BartlebyError, ValueError):
+    """An array of the wrong rank or size."""
+
+
+class LengthError(BartlebyError, ValueError):
+    """More tokens than the model has positions for."""
+
+
+class VocabularyError(BartlebyError, ValueError):
+    """A token id outside the embedding table."""
+
+
+class TokenizerError(BartlebyError, ValueError):
+    """Tokenizer files or arguments that cannot be used."""
+
+
+class OptionError(BartlebyError, ValueError):
+    """An option that is unknown, out of range, or contradicts another."""
+
+
+class DataError(BartlebyError, ValueError):
+    """A data record that cannot be read."""
+
+
+class CheckpointError(BartlebyError, OSError):
+    """A checkpoint that is missing, truncated, misshapen or unreadable."""
+
+
+class HubError(CheckpointError):
+    """A checkpoint name that could not be turned into local files."""
+
+
+class UnsafePickleError(CheckpointError):
+    """A pickle that asks for more than tensors and plain containers."""
+
+
+class MissingExtraError(BartlebyError, ImportError):
+    """An optional dependency that is not installed."""
+
+
+EXTRA_MODULES: dict[str, tuple[str, ...]] = {
+    "torch": ("torch",),
+    "train": ("torch", "accelerate"),
+    "convert": ("h5py", "msgpack"),
+    "templates": ("jinja2",),
+    "flax": ("jax", "flax"),
+    "tensorflow": ("tensorflow", "keras"),
+    "serve": ("fastapi", "uvicorn", "prometheus_client"),
+    "ray": ("ray",),
+}
+
+
+def need_extra(extra: str, purpose: str) -> None:
+    """Refuse to go on when a module of an optional extra is not installed; looks, but imports nothing.
+
+    `purpose` completes the sentence "… needs": "Reading `.h5` weights".
+    Raises: MissingExtraError with the pip line that installs the extra.
+    """
+    missing = [module for module in EXTRA_MODULES[extra] if find_spec(module) is None]
+    if missing:
+        raise MissingExtraError(f'{purpose} needs {", ".join(missing)}. Run: pip install "bartleby[{extra}]"')
+
+
+def raise_all(error: type[BartlebyError], faults: Sequence[str], subject: str) -> None:
+    """Raise one `error` that lists every fault found in `subject`; does nothing when there is none."""
+    if len(faults) == 1:
+        raise error(f"{subject}: {faults[0]}")
+    if faults:
+        raise error(f"{subject} has {len(faults)} faults:\n" + "\n".join(f"  - {fault}" for fault in faults))

@@ -1,0 +1,1 @@
+"""What the family is: configuration, switches, parameters, masks and a NumPy definition of the model."""
