@@ -15,6 +15,7 @@ from bartleby.family.config import PreTrainedConfig
 
 Head = Literal["none", "conditional_generation", "sequence_classification", "question_answering", "causal_lm"]
 Kind = Literal["linear", "norm", "embedding", "buffer"]
+Side = Literal["encoder", "decoder"]
 
 SHARED = "model.shared.weight"
 
@@ -45,12 +46,12 @@ def parameter_count(config: PreTrainedConfig, head: Head = "conditional_generati
 
 def _walk(config: PreTrainedConfig, head: Head) -> Iterator[Parameter]:
     if head == "causal_lm":
-        yield from _stack(config, "decoder", tied_to=None, cross_attention=has_cross_attention(config))
+        yield from _stack(config, "decoder", tied_to=None)  # cross-attention too: used when encoder states are given
         yield _lm_head(config, tied_to="model.decoder.embed_tokens.weight")
         return
     yield Parameter(SHARED, (config.vocab_size, config.d_model), "embedding")
-    yield from _stack(config, "encoder", tied_to=SHARED, cross_attention=False)
-    yield from _stack(config, "decoder", tied_to=SHARED, cross_attention=True)
+    yield from _stack(config, "encoder", tied_to=SHARED)
+    yield from _stack(config, "decoder", tied_to=SHARED)
     if head == "conditional_generation":
         yield _lm_head(config, tied_to=SHARED)
         yield Parameter("final_logits_bias", (1, config.vocab_size), "buffer")
@@ -61,14 +62,7 @@ def _walk(config: PreTrainedConfig, head: Head) -> Iterator[Parameter]:
         yield from _linear("qa_outputs", 2, config.d_model)
 
 
-def has_cross_attention(config: PreTrainedConfig) -> bool:
-    """Whether the decoder of a causal LM can look at an encoder; only an explicit `add_cross_attention=False` says no."""
-    return bool(getattr(config, "add_cross_attention", True))
-
-
-def _stack(
-    config: PreTrainedConfig, side: Literal["encoder", "decoder"], tied_to: str | None, cross_attention: bool
-) -> Iterator[Parameter]:
+def _stack(config: PreTrainedConfig, side: Side, tied_to: str | None) -> Iterator[Parameter]:
     switches = architecture_of(config.model_type)
     prefix = f"model.{side}"
     rows = config.max_position_embeddings + switches.position_offset
@@ -79,14 +73,14 @@ def _stack(
     if embedding_norm != "none":
         yield from _norm(f"{prefix}.layernorm_embedding", config.d_model)
     for index in range(config.encoder_layers if side == "encoder" else config.decoder_layers):
-        yield from _layer(config, f"{prefix}.layers.{index}", side, cross_attention)
+        yield from _layer(config, f"{prefix}.layers.{index}", side)
     if switches.final_norm:
         yield from _norm(f"{prefix}.layer_norm", config.d_model)
 
 
-def _layer(config: PreTrainedConfig, prefix: str, side: str, cross_attention: bool) -> Iterator[Parameter]:
+def _layer(config: PreTrainedConfig, prefix: str, side: Side) -> Iterator[Parameter]:
     ffn = config.encoder_ffn_dim if side == "encoder" else config.decoder_ffn_dim
-    for attention in ("self_attn", "encoder_attn") if cross_attention else ("self_attn",):
+    for attention in ("self_attn", "encoder_attn") if side == "decoder" else ("self_attn",):
         for projection in ("q_proj", "k_proj", "v_proj", "out_proj"):
             yield from _linear(f"{prefix}.{attention}.{projection}", config.d_model, config.d_model)
         yield from _norm(f"{prefix}.{attention}_layer_norm", config.d_model)
