@@ -1,0 +1,100 @@
+"""Who may import whom: a room imports only from rooms above it in the list, and frameworks stay in their wings."""
+
+import sys
+
+LAYERS = (
+    ("errors",),
+    ("hub",),
+    ("family",),
+    ("tokenization", "checkpoints", "generation"),
+    ("backends",),
+    ("measure",),
+    ("tasks",),
+    ("training",),
+    ("lab",),
+    ("serving",),
+    ("distributed",),
+    ("cli",),
+    ("", "__main__", "compat"),  # the package itself, whose public names come from everywhere
+)
+LAYER_OF = {room: depth for depth, layer in enumerate(LAYERS) for room in layer}
+
+FOUNDATION = {"numpy", "tokenizers", "safetensors", "huggingface_hub"}
+FRAMEWORKS = {"torch", "accelerate", "jax", "jaxlib", "flax", "optax", "tensorflow", "keras", "transformers"}
+FRAMEWORKS_OF = {
+    "bartleby.backends.pytorch": {"torch"},
+    "bartleby.backends.flax": {"jax", "flax"},
+    "bartleby.backends.keras": {"tensorflow", "keras"},
+    "bartleby.training": {"torch", "accelerate"},
+}
+LIBRARIES_OF = {
+    "cli": {"typer", "rich"},
+    "serving": {"fastapi", "uvicorn", "prometheus_client", "pydantic", "starlette"},
+    "distributed": {"ray"},
+}
+LAZILY = {  # imported inside functions only, where an optional extra is asked for
+    "bartleby.tokenization.encoding": {"torch", "jax", "tensorflow"},
+    "bartleby.tokenization": {"jinja2"},
+    "bartleby.checkpoints": {"h5py", "msgpack"},
+}
+
+
+def names_in(table: dict[str, set[str]], module: str) -> set[str]:
+    """Everything `table` allows to a module or to a package it lies in."""
+    return {name for prefix, names in table.items() if f"{module}.".startswith(f"{prefix}.") for name in names}
+
+
+def test_every_room_has_a_place_in_the_list(modules):
+    assert {module.room for module in modules} <= LAYER_OF.keys()
+
+
+def test_imports_point_at_lower_layers_only(modules):
+    faults = []
+    for module in modules:
+        for imported in module.imports:
+            if not imported.module.startswith("bartleby.") or imported.module == "bartleby.__version__":
+                continue
+            room = imported.module.split(".")[1]
+            if room != module.room and LAYER_OF.get(room, len(LAYERS)) >= LAYER_OF[module.room]:
+                faults.append(f"{module.name}:{imported.line} imports {imported.module}")
+    assert faults == []
+
+
+def test_wings_do_not_import_each_other(modules):
+    wings = {
+        module.name.split(".")[2] for module in modules if module.room == "backends" and module.name.count(".") == 3
+    }
+    faults = []
+    for module in modules:
+        for imported in module.imports:
+            parts = [*imported.module.split("."), "", ""]
+            if module.room != "backends" or parts[1] != "backends" or parts[2] not in wings:
+                continue
+            if not imported.lazy and not module.name.startswith(f"bartleby.backends.{parts[2]}"):
+                faults.append(f"{module.name}:{imported.line} imports {imported.module}")
+    assert "pytorch" in wings
+    assert faults == []
+
+
+def test_frameworks_stay_in_their_wings(modules):
+    faults = []
+    for module in modules:
+        allowed = names_in(FRAMEWORKS_OF, module.name)
+        for imported in module.imports:
+            library = imported.module.split(".")[0]
+            permitted = allowed | names_in(LAZILY, module.name) if imported.lazy else allowed
+            if library in FRAMEWORKS and library not in permitted:
+                faults.append(f"{module.name}:{imported.line} imports {imported.module}")
+    assert faults == []
+
+
+def test_other_libraries_come_only_where_they_are_declared(modules):
+    faults = []
+    for module in modules:
+        allowed = {"bartleby", *FOUNDATION, *FRAMEWORKS, *sys.stdlib_module_names, *LIBRARIES_OF.get(module.room, ())}
+        for imported in module.imports:
+            library = imported.module.split(".")[0]
+            permitted = allowed | names_in(LAZILY, module.name) if imported.lazy else allowed
+            if library not in permitted:
+                faults.append(f"{module.name}:{imported.line} imports {imported.module}")
+    assert faults == []

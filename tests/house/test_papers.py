@@ -1,0 +1,39 @@
+"""What the project says about itself agrees: versions, pins, lengths of what one must read."""
+
+import re
+import tomllib
+
+import pytest
+
+import bartleby
+
+
+@pytest.fixture(scope="module")
+def project(root):
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_changelog_package_and_project_file_name_one_version(root, project):
+    newest = re.search(r"^## \[(\d[^\]]*)\]", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == bartleby.__version__ == project["version"]
+
+
+def test_every_direct_dependency_of_the_set_up_is_pinned(root, project):
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.split("==")[0].lower() for line in lines if not line.startswith("#")}
+    extras = project["optional-dependencies"]
+    asked = [
+        *project["dependencies"],
+        *(name for extra in ("torch", "train", "convert", "dev") for name in extras[extra]),
+    ]
+    assert {re.split(r"[<>=\[;]", name)[0].lower() for name in asked} - pinned == set()
+
+
+def test_contributing_can_be_read_in_one_sitting(root):
+    assert len((root / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) < 60
+
+
+@pytest.mark.parametrize("name", ["setup", "check", "test"])
+def test_scripts_stay_short(root, name):
+    assert len((root / "scripts" / name).read_text(encoding="utf-8").splitlines()) < 30

@@ -1,0 +1,37 @@
+"""How long files and functions may be, and how many parameters they may ask for."""
+
+from statistics import median
+
+LONGEST_FILE, MEDIAN_FILE = 500, 150
+LONGEST_FUNCTION, USUAL_FUNCTION, USUAL_SHARE = 80, 30, 0.9
+MOST_PARAMETERS = 6
+
+PUBLISHED = {"__init__", "__call__", "forward", "generate", "from_pretrained", "save_pretrained"}
+
+
+def test_files_stay_short(modules):
+    assert {module.name: module.lines for module in modules if module.lines > LONGEST_FILE} == {}
+    assert median(module.lines for module in modules if module.has_code) < MEDIAN_FILE
+
+
+def test_functions_stay_short(modules):
+    lengths = {function.name: function.lines for module in modules for function in module.functions}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FUNCTION} == {}
+    usual = [name for name, lines in lengths.items() if lines < USUAL_FUNCTION]
+    assert len(usual) / len(lengths) >= USUAL_SHARE
+
+
+def test_functions_ask_for_few_things(modules):
+    crowded = {
+        function.name: function.parameters
+        for module in modules
+        for function in module.functions
+        if function.parameters > MOST_PARAMETERS and not is_published(function.node)
+    }
+    assert crowded == {}
+
+
+def is_published(node) -> bool:
+    """Methods that carry the family's published signatures, and commands, whose parameters are their options."""
+    decorators = [getattr(getattr(decorator, "func", None), "attr", "") for decorator in node.decorator_list]
+    return node.name in PUBLISHED or "command" in decorators or "callback" in decorators
