@@ -1,0 +1,198 @@
+"""From a name to local files: an existing folder, a checkpoint shipped inside the package, or the Hugging Face hub.
+
+Only the files this library reads are fetched. Whatever looks like a path is never sent to the network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bartleby.errors import HubError
+
+ASSETS = Path(__file__).resolve().parent / "assets"
+"""Where the embedded checkpoints lie, one folder each."""
+
+Weights = bool | Literal["h5", "msgpack"]
+"""True: safetensors, or `.bin` where there are none; False: no weights at all."""
+
+DESCRIPTION_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
+WEIGHT_FILES = {
+    "safetensors": ("model*.safetensors", "model.safetensors.index.json"),
+    "bin": ("pytorch_model*.bin", "pytorch_model.bin.index.json"),
+    "h5": ("tf_model*.h5", "tf_model.h5.index.json"),
+    "msgpack": ("flax_model*.msgpack", "flax_model.msgpack.index.json"),
+}
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
+_LONGEST_NAME = 96
+
+# By the class of huggingface_hub's error; its more exact classes derive from the others and are found first.
+_REFUSALS = {
+    "GatedRepoError": "is gated: accept its terms on its hub page, then pass `token` or run `hf auth login`.",
+    "RepositoryNotFoundError": "is not on the hub. Check the spelling; if it is private, pass `token`.",
+    "RevisionNotFoundError": "has no revision {revision!r}. Check `revision`, or leave it out for the newest.",
+    "IncompleteSnapshotError": "is only partly in the cache and the hub was not reached. "
+    "Ask again with the network on (and without `local_files_only` and HF_HUB_OFFLINE).",
+    "LocalEntryNotFoundError": "is not in the cache and the hub cannot be reached. Check the network or pass a folder.",
+    "OfflineModeIsEnabled": "is not in the cache and HF_HUB_OFFLINE is set. Unset it once, or pass a folder.",
+    "HFValidationError": "is not a name the hub accepts. Pass `owner/name` or a folder.",
+    "HfHubHTTPError": "could not be downloaded, the hub refused. Try again later, or pass a folder.",
+    "Exception": "could not be downloaded. Check the network and the free space of the cache, or pass a folder.",
+}
+_OFFLINE = (
+    "is not in the cache, and `local_files_only` or HF_HUB_OFFLINE forbids asking the hub. "
+    "Allow it once to download, or pass a folder."
+)
+
+
+def embedded_names() -> tuple[str, ...]:
+    """The checkpoints shipped inside the package."""
+    return tuple(sorted(folder.parent.name for folder in ASSETS.glob("*/config.json")))
+
+
+def resolve(
+    name_or_path: str | os.PathLike[str],
+    *,
+    revision: str = "main",
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    force_download: bool = False,
+    weights: Weights = True,
+) -> Path:
+    """The folder that holds a checkpoint, downloaded first if it has to be.
+
+    An existing folder wins over an embedded name, and that over a name of the hub. HF_HUB_OFFLINE counts as
+    `local_files_only`.
+    Raises: HubError if there is no such folder or name, or the hub refuses or cannot be reached.
+    """
+    folder = _local_folder(name_or_path)
+    if folder is not None:
+        return folder
+    name = os.fspath(name_or_path)
+    _check_name(name)
+    source = _Source(name, revision, token, cache_dir, local_files_only or _offline(), force_download)
+    if weights is False:
+        return source.fetch(DESCRIPTION_FILES)
+    if weights is not True:
+        return _with_weights(source, weights) or _refuse_weightless(source, (weights,))
+    # Two steps, so that a repository with both kinds is not downloaded twice over.
+    return (
+        _with_weights(source, "safetensors")
+        or _with_weights(source, "bin")
+        or _refuse_weightless(source, ("safetensors", "bin"))
+    )
+
+
+def _local_folder(name_or_path: str | os.PathLike[str]) -> Path | None:
+    if not os.fspath(name_or_path):
+        return None  # Path("") would be the current folder
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise HubError(f"{str(path)!r} is a file, but a checkpoint is a folder. Pass the folder it lies in.")
+    if isinstance(name_or_path, str):
+        if name_or_path in embedded_names():
+            return ASSETS / name_or_path
+        if not _looks_like_a_path(name_or_path):
+            return None
+    raise HubError(
+        f"There is no folder {os.fspath(name_or_path)!r}. Pass an existing folder, a hub name like "
+        f"'facebook/bart-base', or an embedded checkpoint ({', '.join(embedded_names()) or 'none in this build'})."
+    )
+
+
+def _looks_like_a_path(text: str) -> bool:
+    return text.startswith((".", "/", "~")) or text.endswith("/") or text.count("/") > 1 or "\\" in text or ":" in text
+
+
+def _check_name(name: str) -> None:
+    if len(name) > _LONGEST_NAME or ".." in name or "--" in name or not _NAME.fullmatch(name):
+        raise HubError(
+            f"{name!r} is neither an existing folder nor a hub name. A hub name is `name` or `owner/name`: letters, "
+            f"digits, `-`, `_` and `.` (no `--` or `..`), at most {_LONGEST_NAME} characters."
+        )
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One revision of one repository of the hub, and how it may be reached."""
+
+    name: str
+    revision: str
+    token: str | bool | None
+    cache_dir: str | os.PathLike[str] | None
+    offline: bool
+    force_download: bool
+
+    def fetch(self, patterns: tuple[str, ...]) -> Path:
+        """The local snapshot with every file of the repository that matches."""
+        from huggingface_hub import snapshot_download  # takes 0.3 s to import
+
+        try:
+            folder = snapshot_download(
+                self.name,
+                revision=self.revision,
+                token=self.token,
+                cache_dir=Path(self.cache_dir).expanduser() if self.cache_dir is not None else None,
+                local_files_only=self.offline,
+                force_download=self.force_download,
+                allow_patterns=list(patterns),
+            )
+        except Exception as error:  # the transport's own errors share no base with the hub's
+            raise HubError(f"{self.name!r} {self._reason(error)} ({type(error).__name__}: {error})") from error
+        return Path(folder)
+
+    def _reason(self, error: Exception) -> str:
+        names = [kind.__name__ for kind in type(error).__mro__]
+        known = next(name for name in names if name in _REFUSALS)
+        if known == "LocalEntryNotFoundError" and self.offline:
+            return _OFFLINE
+        return _REFUSALS[known].format(revision=self.revision)
+
+
+def _with_weights(source: _Source, kind: str) -> Path | None:
+    files, index = WEIGHT_FILES[kind]
+    folder = source.fetch((*DESCRIPTION_FILES, files, index))
+    missing = _missing_shards(folder / index)
+    if missing:  # older releases of huggingface_hub hand out an interrupted download as if it were whole
+        raise HubError(f"{source.name!r} {_REFUSALS['IncompleteSnapshotError']} Missing: {', '.join(missing)}.")
+    return folder if any(folder.glob(files)) else None
+
+
+def _missing_shards(index: Path) -> list[str]:
+    if not index.is_file():
+        return []
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError):
+        return [f"the end of {index.name}"]
+    return sorted(shard for shard in shards if not (index.parent / shard).is_file())
+
+
+def _refuse_weightless(source: _Source, kinds: tuple[str, ...]) -> Path:
+    place = "in the cache (allow the network once: the hub may have them)" if source.offline else "on the hub"
+    others = " or ".join(f"weights={kind!r}" for kind in ("h5", "msgpack") if kind not in kinds)
+    raise HubError(
+        f"{source.name!r} has no {' or '.join(kinds)} weights {place}. If it has another kind, ask with {others}."
+    )

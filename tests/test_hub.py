@@ -1,0 +1,228 @@
+"""Names become local folders or a refusal that says what to do; nothing here touches the network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+from huggingface_hub import errors
+
+from bartleby import hub
+from bartleby.errors import HubError
+from bartleby.hub import embedded_names, resolve
+
+
+class TransportError(Exception):
+    """Stands for httpx's errors, which derive from nothing of the hub's."""
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def no_hub(monkeypatch):
+    """Asking the hub for anything fails the test."""
+
+    def asked(name, **_):
+        raise AssertionError(f"the hub was asked for {name!r}")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", asked)
+
+
+@pytest.fixture
+def assets(monkeypatch, tmp_path):
+    folder = tmp_path / "assets"
+    (folder / "tiny-chat").mkdir(parents=True)
+    (folder / "tiny-chat" / "config.json").write_text("{}")
+    (folder / "notes").mkdir()
+    monkeypatch.setattr(hub, "ASSETS", folder)
+    return folder
+
+
+def cached(cache: Path, name: str, *files: str) -> Path:
+    """A repository as huggingface_hub keeps it in its cache."""
+    repository = cache / f"models--{name.replace('/', '--')}"
+    snapshot = repository / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT)
+    for file in files:
+        (snapshot / file).write_text("{}")
+    return snapshot
+
+
+def fake_repository(monkeypatch, folder: Path, files: list[str]) -> list[str]:
+    """Replaces the download by one that 'fetches' the matching `files`; returns what was fetched so far."""
+    fetched: list[str] = []
+
+    def download(name, *, allow_patterns, **_):
+        for file in files:
+            if any(Path(file).match(pattern) for pattern in allow_patterns) and file not in fetched:
+                fetched.append(file)
+                (folder / file).write_text("{}")
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    return fetched
+
+
+def failing(monkeypatch, error: Exception) -> None:
+    def download(name, **_):
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+
+
+def refused_by_server(kind: type[Exception], status: int) -> Exception:
+    error = kind.__new__(kind)  # built by hand: constructors differ between releases of the library
+    Exception.__init__(error, f"{status} from the hub")
+    return error
+
+
+def test_an_existing_folder_is_taken_as_it_is(no_hub, tmp_path):
+    assert resolve(tmp_path) == tmp_path
+    assert resolve(str(tmp_path), weights=False) == tmp_path
+
+
+def test_a_folder_wins_over_a_hub_name_and_an_embedded_name(no_hub, assets, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("facebook/bart-base", "tiny-chat"):
+        Path(name).mkdir(parents=True)
+        assert resolve(name) == Path(name)
+
+
+def test_embedded_checkpoints_are_folders_with_a_config(no_hub, assets):
+    assert embedded_names() == ("tiny-chat",)
+    assert resolve("tiny-chat") == assets / "tiny-chat"
+
+
+@pytest.mark.parametrize("text", ["./x", "../x", "/no/such", "~/no-such-folder", "a/b/c", "a/b/", "a\\b", "C:x"])
+def test_what_looks_like_a_path_never_reaches_the_hub(no_hub, text):
+    with pytest.raises(HubError, match="There is no folder"):
+        resolve(text)
+
+
+def test_a_path_object_is_always_a_path(no_hub):
+    with pytest.raises(HubError, match="There is no folder 'facebook/bart-base'"):
+        resolve(Path("facebook/bart-base"))
+
+
+def test_a_file_is_not_a_checkpoint_folder(no_hub, tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text("{}")
+    with pytest.raises(HubError, match="is a file, but a checkpoint is a folder"):
+        resolve(file)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a--b", "a..b/c", "-x", "owner/", "x" * 97, "naïve/model", "a/b\n"])
+def test_names_the_hub_cannot_have_are_refused_here(no_hub, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(HubError):
+        resolve(name)
+
+
+def test_bin_is_fetched_only_where_there_are_no_safetensors(monkeypatch, tmp_path):
+    both = ["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "README.md"]
+    fetched = fake_repository(monkeypatch, tmp_path, both)
+    assert resolve("someone/model") == tmp_path
+    assert fetched == ["config.json", "model.safetensors"]
+
+
+def test_bin_is_the_second_choice(monkeypatch, tmp_path):
+    fetched = fake_repository(monkeypatch, tmp_path, ["config.json", "pytorch_model.bin", "flax_model.msgpack"])
+    resolve("someone/model")
+    assert fetched == ["config.json", "pytorch_model.bin"]
+
+
+@pytest.mark.parametrize(("kind", "file"), [("h5", "tf_model.h5"), ("msgpack", "flax_model.msgpack")])
+def test_other_containers_come_when_asked_for(monkeypatch, tmp_path, kind, file):
+    fetched = fake_repository(monkeypatch, tmp_path, ["config.json", "model.safetensors", file])
+    resolve("someone/model", weights=kind)
+    assert fetched == ["config.json", file]
+
+
+def test_a_description_needs_no_weights(monkeypatch, tmp_path):
+    fetched = fake_repository(monkeypatch, tmp_path, ["config.json", "vocab.json", "merges.txt", "model.safetensors"])
+    resolve("someone/model", weights=False)
+    assert fetched == ["config.json", "vocab.json", "merges.txt"]
+
+
+def test_a_repository_without_weights_we_read_is_refused(monkeypatch, tmp_path):
+    fake_repository(monkeypatch, tmp_path, ["config.json", "tf_model.h5"])
+    with pytest.raises(HubError, match=r"no safetensors or bin weights on the hub.*weights='h5'"):
+        resolve("someone/model")
+
+
+@pytest.mark.parametrize("index", ['{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}', '{"wei'])
+def test_missing_shards_are_a_partial_download(monkeypatch, tmp_path, index):
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    (tmp_path / "model-1.safetensors").touch()
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str(tmp_path))
+    with pytest.raises(HubError, match="only partly in the cache"):
+        resolve("someone/model")
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (refused_by_server(errors.GatedRepoError, 403), "accept its terms"),
+        (refused_by_server(errors.RepositoryNotFoundError, 404), "Check the spelling"),
+        (refused_by_server(errors.RevisionNotFoundError, 404), "no revision 'main'"),
+        (refused_by_server(errors.HfHubHTTPError, 500), "Try again later"),
+        (errors.LocalEntryNotFoundError("nothing cached"), "Check the network"),
+        (errors.OfflineModeIsEnabled("offline"), "HF_HUB_OFFLINE is set"),
+        (errors.HFValidationError("bad name"), "Pass `owner/name`"),
+        (TransportError("no route"), "Check the network"),
+        (OSError(28, "No space left on device"), "free space"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_every_failure_of_the_hub_says_what_to_do(monkeypatch, error, advice):
+    failing(monkeypatch, error)
+    with pytest.raises(HubError, match=advice) as refusal:
+        resolve("someone/model")
+    assert "'someone/model'" in str(refusal.value)
+    assert refusal.value.__cause__ is error
+
+
+def test_arguments_reach_the_hub(monkeypatch, tmp_path):
+    seen = {}
+
+    def download(name, **options):
+        seen.update(options, name=name)
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    resolve("m", revision="v2", token="secret", cache_dir=tmp_path, force_download=True, weights=False)
+    assert (seen["name"], seen["revision"], seen["token"], seen["cache_dir"]) == ("m", "v2", "secret", tmp_path)
+    assert seen["force_download"] is True
+    assert seen["local_files_only"] is False
+
+
+def test_the_offline_variable_counts_as_local_files_only(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # set after huggingface_hub was imported, which reads it only once
+    snapshot = cached(tmp_path, "someone/model", "config.json")
+    assert resolve("someone/model", cache_dir=tmp_path, weights=False) == snapshot
+    with pytest.raises(HubError, match="forbids asking the hub"):
+        resolve("someone/other", cache_dir=tmp_path)
+
+
+def test_a_cached_checkpoint_opens_offline(tmp_path):
+    snapshot = cached(tmp_path, "someone/model", "config.json", "pytorch_model.bin")
+    assert resolve("someone/model", cache_dir=tmp_path, local_files_only=True) == snapshot
+
+
+def test_a_cached_description_without_weights_says_to_connect_once(tmp_path):
+    cached(tmp_path, "someone/model", "config.json")
+    with pytest.raises(HubError, match=r"in the cache \(allow the network once"):
+        resolve("someone/model", cache_dir=tmp_path, local_files_only=True)
+
+
+def test_an_interrupted_download_is_noticed_offline(tmp_path):
+    snapshot = cached(tmp_path, "someone/model", "config.json", "model-1.safetensors")
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(HubError, match=r"only partly in the cache.*model-2\.safetensors"):
+        resolve("someone/model", cache_dir=tmp_path, local_files_only=True)
