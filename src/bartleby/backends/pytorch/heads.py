@@ -34,7 +34,9 @@ IGNORED_LABEL = -100
 def shift_tokens_right(input_ids: Tensor, pad_token_id: int | None, decoder_start_token_id: int | None) -> Tensor:
     """Teacher-forcing input: ids moved one place right, behind the start token; (b, t) -> (b, t), -100 becomes pad."""
     if pad_token_id is None or decoder_start_token_id is None:
-        raise ConfigError("Moving labels right needs `pad_token_id` and `decoder_start_token_id`; the config lacks one.")
+        raise ConfigError(
+            "Moving labels right needs `pad_token_id` and `decoder_start_token_id`; the config lacks one."
+        )
     start = torch.full_like(input_ids[:, :1], decoder_start_token_id)
     shifted = torch.cat([start, input_ids[:, :-1]], dim=1)
     return shifted.masked_fill(shifted == IGNORED_LABEL, pad_token_id)
@@ -424,12 +426,13 @@ def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), labels.flatten().to(logits.device))
 
 
-def last_eos_state(hidden: Tensor, input_ids: Tensor, eos_token_id: int) -> Tensor:
+def last_eos_state(hidden: Tensor, input_ids: Tensor, eos_token_id: int | list[int] | None) -> Tensor:
     """The state at the last eos of each row; (b, s, d), (b, s) -> (b, d).
 
     Raises: ShapeError if the rows hold different numbers of eos, or none: their last eos would not mean the same.
     """
-    is_eos = input_ids == eos_token_id
+    eos = torch.tensor([] if eos_token_id is None else eos_token_id, device=input_ids.device)
+    is_eos = torch.isin(input_ids, eos)
     counts = is_eos.sum(dim=1)
     if int(counts.min()) != int(counts.max()) or int(counts.min()) == 0:
         raise ShapeError(

@@ -1,9 +1,8 @@
 """The encoder and the decoder of the family in PyTorch: attention, layers and stacks. Heads are in heads.py.
 
-Definition: `family/reference.py`; this file computes the same with caches, dropout and fused attention. Module names are
-those of the published checkpoints. Every switch of `family/architecture.py` is read in exactly one `if`:
-`norm_first` in `Layer.sublayer`, `final_norm` and the place of the embedding norm in `Stack`, `position_offset` in
-`LearnedPositions`.
+Definition: `family/reference.py`; this file computes the same with caches, dropout and fused attention. Module names
+are those of the published checkpoints. Every switch of `family/architecture.py` is read in one place: `norm_first` in
+`Layer.sublayer`, `final_norm` and the embedding norms in `Stack`, `position_offset` in `LearnedPositions`.
 """
 
 from __future__ import annotations
@@ -30,19 +29,24 @@ from bartleby.family.config import PreTrainedConfig
 
 Output = TypeVar("Output", bound=ModelOutput)
 
+gelu_tanh = partial(F.gelu, approximate="tanh")
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
-    "gelu_new": partial(F.gelu, approximate="tanh"),
-    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
+    "gelu_python": F.gelu,
+    "gelu_new": gelu_tanh,
+    "gelu_fast": gelu_tanh,
+    "gelu_pytorch_tanh": gelu_tanh,
+    "quick_gelu": lambda hidden: hidden * torch.sigmoid(1.702 * hidden),
     "relu": F.relu,
     "relu6": F.relu6,
+    "leaky_relu": F.leaky_relu,
     "silu": F.silu,
     "swish": F.silu,
+    "mish": F.mish,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
-    "leaky_relu": F.leaky_relu,
-    "mish": F.mish,
-    "linear": lambda hidden: hidden,
+    "linear": nn.Identity(),
 }
 
 
@@ -160,7 +164,7 @@ class Attention(nn.Module):
 
 
 def _fold_beams(query: Tensor, beams: int) -> Tensor:
-    """Beams of one source become more queries of it, so that its keys are read once: (b·n, h, t, k) -> (b, h, n·t, k)."""
+    """Beams of one source become more queries of it: (b·n, h, t, k) -> (b, h, n·t, k); its keys are read once."""
     if beams == 1:
         return query
     return query.unflatten(0, (-1, beams)).transpose(1, 2).flatten(2, 3)
@@ -335,7 +339,7 @@ class Encoder(Stack):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
     ) -> BaseModelOutput | tuple[Any, ...]:
-        """Shapes: input_ids (b, s), attention_mask (b, s) with 1 where a token counts -> last_hidden_state (b, s, d)."""
+        """Shapes: input_ids (b, s); attention_mask (b, s), 1 where a token counts -> last_hidden_state (b, s, d)."""
         hidden = self.embed(input_ids, inputs_embeds, start=0)
         attentions, hidden_states = asked(self.config, output_attentions, output_hidden_states)
         seen = Pass(
@@ -409,7 +413,7 @@ def token_embedding(config: PreTrainedConfig) -> TokenEmbedding:
 
 
 def padding_bias(attention_mask: Tensor | None, hidden: Tensor) -> Tensor | None:
-    """What is added to scores so that pads count for nothing: (b, s) -> (b, 1, 1, s); a (b, 1, t, s) mask passes through."""
+    """What is added to scores so that pads count for nothing: (b, s) -> (b, 1, 1, s); with 4 axes it is that already."""
     if attention_mask is None:
         return None
     if attention_mask.dim() == 4:

@@ -46,7 +46,7 @@ class ModelOutput(OrderedDict[str, Any]):
 
 @dataclass
 class BaseModelOutput(ModelOutput):
-    """An encoder's states. Shapes: last_hidden_state (b, s, d); hidden_states layers + 1 of it; attentions (b, h, s, s)."""
+    """An encoder's states. Shapes: last_hidden_state (b, s, d); attentions (b, h, s, s) a layer."""
 
     last_hidden_state: Tensor | None = None
     hidden_states: States | None = None
