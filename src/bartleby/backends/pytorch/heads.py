@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bartleby.backends.pytorch.cache import Cache, EncoderDecoderCache
-from bartleby.backends.pytorch.modeling import Decoder, Encoder, TokenEmbedding, as_asked, token_embedding
+from bartleby.backends.pytorch.modeling import Decoder, Encoder, TokenEmbedding, token_embedding
 from bartleby.backends.pytorch.outputs import (
     BaseModelOutput,
     CausalLMOutputWithCrossAttentions,
-    ModelOutput,
     Seq2SeqLMOutput,
     Seq2SeqModelOutput,
     Seq2SeqQuestionAnsweringModelOutput,
     Seq2SeqSequenceClassifierOutput,
+    as_asked,
 )
 from bartleby.backends.pytorch.pretrained import PreTrainedModel
 from bartleby.errors import ConfigError, ShapeError
 from bartleby.family.architecture import architecture_of
-from bartleby.family.config import PreTrainedConfig
+from bartleby.family.config import BartConfig, PreTrainedConfig
 
 Past = Cache | EncoderDecoderCache
 IGNORED_LABEL = -100
@@ -91,15 +91,15 @@ class Seq2SeqModel(PreTrainedModel):
             decoder_input_ids = self._target_from_source(input_ids)
         recorded = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         if encoder_outputs is None:
-            encoder_outputs = self.encoder(
-                input_ids, attention_mask, head_mask, inputs_embeds, **recorded, return_dict=True
+            encoded = self.encoder(input_ids, attention_mask, head_mask, inputs_embeds, **recorded, return_dict=True)
+        else:
+            encoded = (
+                BaseModelOutput(*encoder_outputs) if isinstance(encoder_outputs, tuple | list) else encoder_outputs
             )
-        elif not isinstance(encoder_outputs, ModelOutput):
-            encoder_outputs = BaseModelOutput(*encoder_outputs)
         decoded = self.decoder(
             decoder_input_ids,
             decoder_attention_mask,
-            encoder_outputs.last_hidden_state,
+            encoded.last_hidden_state,
             attention_mask,
             head_mask=decoder_head_mask,
             cross_attn_head_mask=cross_attn_head_mask,
@@ -115,9 +115,9 @@ class Seq2SeqModel(PreTrainedModel):
             decoder_hidden_states=decoded.hidden_states,
             decoder_attentions=decoded.attentions,
             cross_attentions=decoded.cross_attentions,
-            encoder_last_hidden_state=encoder_outputs.last_hidden_state,
-            encoder_hidden_states=encoder_outputs.hidden_states,
-            encoder_attentions=encoder_outputs.attentions,
+            encoder_last_hidden_state=encoded.last_hidden_state,
+            encoder_hidden_states=encoded.hidden_states,
+            encoder_attentions=encoded.attentions,
         )
         return as_asked(output, self.config, return_dict)
 
@@ -158,6 +158,7 @@ class ConditionalGeneration(HeadedModel):
 
     def __init__(self, config: PreTrainedConfig) -> None:
         super().__init__(config)
+        self.final_logits_bias: Tensor
         self.register_buffer("final_logits_bias", torch.zeros(1, config.vocab_size))
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self.post_init()
@@ -227,7 +228,7 @@ class ConditionalGeneration(HeadedModel):
 class ClassificationHead(nn.Module):
     """Dense, tanh, projection, with dropout before each product."""
 
-    def __init__(self, config: PreTrainedConfig) -> None:
+    def __init__(self, config: BartConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.d_model, config.d_model)
         self.dropout = nn.Dropout(config.classifier_dropout)
@@ -243,7 +244,7 @@ class SequenceClassification(HeadedModel):
 
     head = "sequence_classification"
 
-    def __init__(self, config: PreTrainedConfig) -> None:
+    def __init__(self, config: BartConfig) -> None:
         super().__init__(config)
         self.classification_head = ClassificationHead(config)
         self.post_init()

@@ -11,43 +11,25 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bartleby.backends.pytorch.activations import ACTIVATIONS
 from bartleby.backends.pytorch.cache import Cache, DynamicCache, EncoderDecoderCache
+from bartleby.backends.pytorch.masks import causal_bias, padding_bias
 from bartleby.backends.pytorch.outputs import (
     BaseModelOutput,
     BaseModelOutputWithPastAndCrossAttentions,
-    ModelOutput,
+    as_asked,
+    asked,
+    frozen,
 )
 from bartleby.errors import LengthError, ShapeError, VocabularyError
 from bartleby.family.architecture import EmbeddingNorm, architecture_of
 from bartleby.family.config import PreTrainedConfig
-
-Output = TypeVar("Output", bound=ModelOutput)
-
-gelu_tanh = partial(F.gelu, approximate="tanh")
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_python": F.gelu,
-    "gelu_new": gelu_tanh,
-    "gelu_fast": gelu_tanh,
-    "gelu_pytorch_tanh": gelu_tanh,
-    "quick_gelu": lambda hidden: hidden * torch.sigmoid(1.702 * hidden),
-    "relu": F.relu,
-    "relu6": F.relu6,
-    "leaky_relu": F.leaky_relu,
-    "silu": F.silu,
-    "swish": F.silu,
-    "mish": F.mish,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "linear": nn.Identity(),
-}
 
 
 class TokenEmbedding(nn.Embedding):
@@ -410,56 +392,3 @@ def token_embedding(config: PreTrainedConfig) -> TokenEmbedding:
     """A token table as `config` describes it."""
     scale = math.sqrt(config.d_model) if config.scale_embedding else 1.0
     return TokenEmbedding(config.vocab_size, config.d_model, config.pad_token_id, scale)
-
-
-def padding_bias(attention_mask: Tensor | None, hidden: Tensor) -> Tensor | None:
-    """What is added to scores so that pads count for nothing: (b, s) -> (b, 1, 1, s); with 4 axes it is that already."""
-    if attention_mask is None:
-        return None
-    if attention_mask.dim() == 4:
-        return attention_mask
-    if attention_mask.dim() != 2:
-        raise ShapeError(f"`attention_mask` must have 2 or 4 axes, but has shape {tuple(attention_mask.shape)}.")
-    return _bias(attention_mask[:, None, None, :] == 0, hidden)
-
-
-def causal_bias(attention_mask: Tensor | None, hidden: Tensor, past: int, explicit: bool) -> Tensor | None:
-    """What is added to self-attention scores of the decoder: (r, past + t) -> (r, 1, t, past + t).
-
-    None where the kernel's own causal mask says the same, unless `explicit`.
-    """
-    new = hidden.shape[1]
-    if attention_mask is None and not explicit and (past == 0 or new == 1):
-        return None
-    if attention_mask is not None and attention_mask.dim() == 4:
-        return attention_mask
-    places = torch.arange(past + new, device=hidden.device)
-    hidden_from = (places[None, :] > places[past:, None])[None, None]  # (1, 1, t, past + t)
-    if attention_mask is not None:
-        hidden_from = hidden_from | (attention_mask[:, None, None, :] == 0)
-    return _bias(hidden_from, hidden)
-
-
-def _bias(ignored: Tensor, hidden: Tensor) -> Tensor:
-    """The most negative number where `ignored`: a row of pads alone then spreads its weight instead of becoming NaN."""
-    device = hidden.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
-    return torch.zeros(ignored.shape, dtype=dtype, device=hidden.device).masked_fill(ignored, torch.finfo(dtype).min)
-
-
-def asked(config: PreTrainedConfig, attentions: bool | None, hidden_states: bool | None) -> tuple[bool, bool]:
-    """Whether to return attentions and hidden states: as the call says, else as the configuration says."""
-    return (
-        config.output_attentions if attentions is None else attentions,
-        config.output_hidden_states if hidden_states is None else hidden_states,
-    )
-
-
-def as_asked(output: Output, config: PreTrainedConfig, return_dict: bool | None) -> Output | tuple[Any, ...]:
-    """The output, or its tuple where `return_dict` or the configuration asks for that."""
-    return output if (config.return_dict if return_dict is None else return_dict) else output.to_tuple()
-
-
-def frozen(recorded: list[Tensor] | None) -> tuple[Tensor, ...] | None:
-    """A list that layers filled, as outputs hold it."""
-    return None if recorded is None else tuple(recorded)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from bartleby.family.config import PreTrainedConfig
+
 States = tuple[Tensor, ...]
+Output = TypeVar("Output", bound="ModelOutput")
 
 
 class ModelOutput(OrderedDict[str, Any]):
@@ -134,6 +137,24 @@ class CausalLMOutputWithCrossAttentions(ModelOutput):
     hidden_states: States | None = None
     attentions: States | None = None
     cross_attentions: States | None = None
+
+
+def asked(config: PreTrainedConfig, attentions: bool | None, hidden_states: bool | None) -> tuple[bool, bool]:
+    """Whether to return attentions and hidden states: as the call says, else as the configuration says."""
+    return (
+        config.output_attentions if attentions is None else attentions,
+        config.output_hidden_states if hidden_states is None else hidden_states,
+    )
+
+
+def as_asked(output: Output, config: PreTrainedConfig, return_dict: bool | None) -> Output | tuple[Any, ...]:
+    """The output, or its tuple where `return_dict` or the configuration asks for that."""
+    return output if (config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+
+
+def frozen(recorded: list[Tensor] | None) -> tuple[Tensor, ...] | None:
+    """A list that layers filled, as outputs hold it."""
+    return None if recorded is None else tuple(recorded)
 
 
 def _register(output: type[ModelOutput]) -> None:
