@@ -1,0 +1,108 @@
+"""Any published container of weights, opened as one set of named tensors."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from bartleby.checkpoints.replacement import current_file
+from bartleby.checkpoints.safetensors_file import read_safetensors
+from bartleby.checkpoints.shards import INDEX, SINGLE, read_index
+from bartleby.checkpoints.tensors import Array, MappedFile, StoredTensor
+from bartleby.errors import CheckpointError, raise_all
+
+WEIGHT_FILES = (SINGLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json")
+"""What a folder is searched for, the first found first: the order of the reference library."""
+
+
+class StoredWeights:
+    """The named tensors of a checkpoint, each read when asked for; a context manager that closes its files."""
+
+    def __init__(self, path: Path, tensors: Mapping[str, StoredTensor], files: Iterable[MappedFile] = ()) -> None:
+        self.path = path
+        self._tensors = dict(tensors)
+        self._files = list(files)
+
+    def names(self) -> list[str]:
+        return list(self._tensors)
+
+    def tensor(self, name: str) -> StoredTensor:
+        """Raises: CheckpointError if there is none of that name, with the nearest."""
+        try:
+            return self._tensors[name]
+        except KeyError:
+            near = difflib.get_close_matches(name, self._tensors, n=1)
+            hint = f" Is `{near[0]}` meant?" if near else ""
+            raise CheckpointError(f"{self.path} has no tensor `{name}`.{hint}") from None
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self.tensor(name).shape
+
+    def dtype(self, name: str) -> str:
+        return self.tensor(name).dtype
+
+    def raw(self, name: str) -> Array:
+        """The numbers as stored, see `StoredTensor.raw`."""
+        return self.tensor(name).raw()
+
+    def array(self, name: str) -> Array:
+        """The numbers in a type NumPy can compute with, see `StoredTensor.array`."""
+        return self.tensor(name).array()
+
+    def close(self) -> None:
+        """Hand out no more bytes; arrays already read stay valid."""
+        for file in self._files:
+            file.close()
+
+    def __enter__(self) -> StoredWeights:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def open_weights(path: str | Path) -> StoredWeights:
+    """The weights of a checkpoint folder, or of one file, whatever container it is.
+
+    Raises: CheckpointError if there are none, with what was looked for, or if they are damaged.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise CheckpointError(f"{place} does not exist. Give a folder with weights, or a file of them.")
+    if place.is_dir():
+        located = (current_file(place, name) for name in WEIGHT_FILES)
+        found = next((file for file in located if file), None)
+        if found is None:
+            raise CheckpointError(
+                f"{place} has no weights: none of {', '.join(WEIGHT_FILES)}. Download or copy them into it."
+            )
+        place = found
+    return _open_shards(place) if place.name.endswith(".index.json") else _open_files(place, [place])
+
+
+def _open_files(path: Path, files: list[Path]) -> StoredWeights:
+    mapped: list[MappedFile] = []
+    tensors: dict[str, StoredTensor] = {}
+    for file in files:
+        mapped.append(MappedFile(file))
+        tensors |= read_safetensors(mapped[-1])
+    return StoredWeights(path, tensors, mapped)
+
+
+def _open_shards(index: Path) -> StoredWeights:
+    """All shards of an index.
+
+    Raises: CheckpointError with every shard that is missing, or every tensor the index promises and no shard holds.
+    """
+    promised = read_index(index)
+    files = {name: current_file(index.parent, name) for name in sorted(set(promised.values()))}
+    missing = [f"shard {name} is missing. Download or copy it." for name, file in files.items() if file is None]
+    raise_all(CheckpointError, missing, str(index))
+    weights = _open_files(index, [file for file in files.values() if file])
+    held = set(weights.names())
+    lacking = [
+        f"{file} lacks tensor `{name}`. Download it again." for name, file in promised.items() if name not in held
+    ]
+    raise_all(CheckpointError, lacking, str(index))
+    return weights

@@ -1,0 +1,140 @@
+"""A checkpoint folder in the published layout, as plain dictionaries and arrays: opened, and saved in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from bartleby.checkpoints.containers import StoredWeights, open_weights
+from bartleby.checkpoints.documents import document_bytes, read_document
+from bartleby.checkpoints.replacement import Writer, current_file, replace_files
+from bartleby.checkpoints.safetensors_file import write_safetensors
+from bartleby.checkpoints.shards import INDEX, SHARD, SINGLE, index_document, plan_shards, size_in_bytes
+from bartleby.checkpoints.tensors import DTYPES, Array, StoredTensor, held
+from bartleby.errors import CheckpointError, raise_all
+
+CONFIG = "config.json"
+GENERATION_CONFIG = "generation_config.json"
+DEFAULT_SHARD_SIZE = "50GB"
+
+Weight = Array | tuple[str, Array] | StoredTensor
+
+
+class CheckpointFolder:
+    """A folder with config.json; its weights are opened when first asked for. A context manager that closes them."""
+
+    def __init__(self, path: Path, config: dict[str, Any], generation_config: dict[str, Any] | None) -> None:
+        self.path = path
+        self.config = config
+        self.generation_config = generation_config
+
+    @classmethod
+    def open(cls, path: str | Path) -> CheckpointFolder:
+        """Raises: CheckpointError if there is no such folder, or no usable config.json in it."""
+        folder = Path(path)
+        if not folder.is_dir():
+            kind = "is a file, but a checkpoint is a folder" if folder.exists() else "does not exist"
+            raise CheckpointError(f"{folder} {kind}. Give the folder that holds {CONFIG} and the weights.")
+        config = current_file(folder, CONFIG)
+        if config is None:
+            raise CheckpointError(f"{folder} has no {CONFIG}. Copy the one the checkpoint was published with into it.")
+        generation = current_file(folder, GENERATION_CONFIG)
+        return cls(folder, read_document(config), read_document(generation) if generation else None)
+
+    @cached_property
+    def weights(self) -> StoredWeights:
+        """Raises: CheckpointError if the folder has no weights, or they cannot be read."""
+        return open_weights(self.path)
+
+    def close(self) -> None:
+        if "weights" in self.__dict__:
+            self.weights.close()
+
+    def __enter__(self) -> CheckpointFolder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def save_folder(
+    path: str | Path,
+    *,
+    config: dict[str, Any],
+    generation_config: dict[str, Any] | None,
+    weights: Mapping[str, Weight],
+    max_shard_size: int | str = DEFAULT_SHARD_SIZE,
+) -> None:
+    """Save a checkpoint under the names `weights` has, in the place of the one that was there.
+
+    bfloat16 is given as ("bfloat16", its bits in uint16). Everything is written beside the old files first; a save
+    stopped at any moment leaves the old or the new checkpoint. Weights of another container (pytorch_model.bin) and
+    tokenizer files stay; without `generation_config`, one saved earlier is removed.
+    Raises: CheckpointError if something cannot be saved, with what was there before still in place; OptionError if
+        `max_shard_size` is no size.
+    """
+    folder = Path(path)
+    limit = size_in_bytes(max_shard_size)
+    writers: dict[str, Writer] = {}
+    shards = plan_shards(_tensors(weights), limit)
+    for name, tensors in shards.items():
+        writers[name] = partial(write_safetensors, tensors=tensors)
+    if SINGLE not in shards:
+        writers[INDEX] = _document_writer(index_document(shards))
+    writers[CONFIG] = _document_writer(config)
+    if generation_config is not None:
+        writers[GENERATION_CONFIG] = _document_writer(generation_config)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_files(folder, writers, _is_of_a_save)
+    except FileExistsError:
+        raise CheckpointError(f"{folder} is a file, so no checkpoint can be saved there. Choose a folder.") from None
+    except CheckpointError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CheckpointError(
+            f"{folder} could not be saved: {reason}. The checkpoint that was there, if any, still is."
+        ) from error
+
+
+def _document_writer(document: dict[str, Any]) -> Writer:
+    content = document_bytes(document)  # now, so that what has no JSON form is refused before anything is written
+
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    return write
+
+
+def _is_of_a_save(name: str) -> bool:
+    return name in (SINGLE, INDEX, GENERATION_CONFIG) or SHARD.fullmatch(name) is not None
+
+
+def _tensors(weights: Mapping[str, Weight]) -> dict[str, StoredTensor]:
+    faults: list[str] = []
+    tensors: dict[str, StoredTensor] = {}
+    for name, weight in weights.items():
+        try:
+            tensors[name] = _tensor(name, weight)
+        except CheckpointError as error:
+            faults.append(f"`{name}`: {error}")
+    raise_all(CheckpointError, faults, "The weights to be saved")
+    return tensors
+
+
+def _tensor(name: str, weight: Weight) -> StoredTensor:
+    if isinstance(weight, StoredTensor):
+        return replace(weight, name=name)
+    if not isinstance(weight, tuple):
+        return replace(held(weight), name=name)
+    dtype, bits = weight
+    if dtype not in DTYPES or np.dtype(DTYPES[dtype]) != bits.dtype:
+        known = ", ".join(f"{known} as {bits.newbyteorder('=')}" for known, bits in DTYPES.items())
+        raise CheckpointError(f"type {dtype!r} cannot be saved from a {bits.dtype} array. Possible are {known}.")
+    return StoredTensor(name, bits.shape, dtype, lambda: bits, place=id(bits))
