@@ -1,0 +1,158 @@
+"""From texts to encoded rows: what a call asks for, and the pass through the tokenizers library that carries it out.
+
+The shared Rust tokenizer is never told to truncate or pad: that would be state that concurrent calls fight over. It
+encodes texts bare; cutting, special tokens and padding are applied to each encoding afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from tokenizers import Encoding, Tokenizer
+
+from bartleby.errors import TokenizerError
+from bartleby.tokenization.lengths import Lengths, PaddingStrategy, Side, TruncationStrategy, truncate
+
+Text = str | Sequence[str]
+"""A text, or the words of one that is already split."""
+
+
+class CallOptions(TypedDict, total=False):
+    """The published keywords of a call, for methods that hand them on."""
+
+    add_special_tokens: bool
+    padding: bool | str | PaddingStrategy
+    truncation: bool | str | TruncationStrategy | None
+    max_length: int | None
+    stride: int
+    is_split_into_words: bool
+    pad_to_multiple_of: int | None
+    padding_side: Side | None
+    return_tensors: Any
+    return_token_type_ids: bool | None
+    return_attention_mask: bool | None
+    return_overflowing_tokens: bool
+    return_special_tokens_mask: bool
+    return_offsets_mapping: bool
+    return_length: bool
+    verbose: bool
+    add_prefix_space: bool | None
+    split_special_tokens: bool | None
+    tokenizer_kwargs: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call's options, checked."""
+
+    lengths: Lengths = field(default_factory=Lengths)
+    add_special_tokens: bool = True
+    is_split_into_words: bool = False
+    padding_side: Side = "right"
+    truncation_side: Side = "right"
+    return_tensors: Any = None
+    return_token_type_ids: bool = False
+    return_attention_mask: bool = True
+    return_overflowing_tokens: bool = False
+    return_special_tokens_mask: bool = False
+    return_offsets_mapping: bool = False
+    return_length: bool = False
+    verbose: bool = True
+
+    def columns(self, rows: Sequence[Encoding]) -> dict[str, list[Any]]:
+        """The asked-for columns of encoded rows, in their published order."""
+        wanted = (
+            ("input_ids", "ids", True),
+            ("token_type_ids", "type_ids", self.return_token_type_ids),
+            ("attention_mask", "attention_mask", self.return_attention_mask),
+            ("special_tokens_mask", "special_tokens_mask", self.return_special_tokens_mask),
+            ("offset_mapping", "offsets", self.return_offsets_mapping),
+        )
+        columns = {name: [getattr(row, attribute) for row in rows] for name, attribute, asked in wanted if asked}
+        return {**columns, "length": [len(row) for row in rows]} if self.return_length else columns
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The parts of a tokenizer that rows are made with."""
+
+    tokenizer: Tokenizer
+    joiner: Any  # a post-processor that adds special tokens and leaves offsets alone
+    special_tokens: tuple[int, int]  # how many stand around one sequence, and around two
+
+    def encode(
+        self, texts: Sequence[Text], pairs: Sequence[Text] | None, request: Request
+    ) -> tuple[list[Encoding], list[int]]:
+        """The rows of a batch and, for each row, the number of its text; a text may overflow into several rows."""
+        firsts = bare(self.tokenizer, texts, "text", request.is_split_into_words)
+        seconds: Sequence[Encoding | None] = [None] * len(firsts)
+        if pairs is not None:
+            seconds = bare(self.tokenizer, pairs, "text_pair", request.is_split_into_words)
+        rows: list[Encoding] = []
+        samples: list[int] = []
+        for sample, (first, second) in enumerate(zip(firsts, seconds, strict=True)):
+            self.shorten(first, second, request)
+            row = self.joiner.process(first, second, request.add_special_tokens)
+            made = [row, *row.overflowing] if request.return_overflowing_tokens else [row]
+            rows += made
+            samples += [sample] * len(made)
+        return rows, samples
+
+    def shorten(self, first: Encoding, second: Encoding | None, request: Request) -> None:
+        """Cut one or two bare encodings so that they and their special tokens fit the asked-for length.
+
+        Raises: TokenizerError when the special tokens alone are longer than that.
+        """
+        limit = request.lengths.max_length
+        if limit is None or not request.lengths.truncates:
+            return
+        reserved = self.special_tokens[second is not None] if request.add_special_tokens else 0
+        if limit < reserved:
+            raise TokenizerError(
+                f"`max_length` must be at least {reserved}, the special tokens' number, but is {limit}."
+            )
+        truncate(first, second, limit - reserved, request.lengths, request.truncation_side)
+
+
+def bare(tokenizer: Tokenizer, texts: Sequence[Text], name: str, split: bool) -> list[Encoding]:
+    """The texts encoded without special tokens.
+
+    Raises: TokenizerError naming the first text that is no text.
+    """
+    try:
+        return list(tokenizer.encode_batch(texts, is_pretokenized=split, add_special_tokens=False))
+    except TypeError:
+        raise TokenizerError(what_is_wrong(texts, name, split)) from None
+
+
+def what_is_wrong(texts: Sequence[Any], name: str, split: bool) -> str:
+    """Why the tokenizers library refused `texts`: the first one that is no text, or holds half of a character."""
+    for number, text in enumerate(texts):
+        words = list(text) if split and isinstance(text, list | tuple) else [text]
+        for word in words:
+            if not isinstance(word, str):
+                wanted = "a list of words (strings)" if split else "a string"
+                return f"`{name}` number {number} must be {wanted}, but holds {word!r} ({type(word).__name__})."
+            try:
+                word.encode()
+            except UnicodeEncodeError as error:
+                half = f"{word[error.start]!r} at character {error.start}, half of a surrogate pair"
+                remedy = "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
+                return f"`{name}` number {number} is no text: it holds {half}. Replace it: {remedy}"
+    return f"`{name}` must be strings, but is {texts!r:.200}."
+
+
+def pad_rows(rows: Sequence[Encoding], request: Request, pad_id: int | None, pad_token: str | None) -> None:
+    """Pad encoded rows, in place, as the request says.
+
+    Raises: TokenizerError without a pad token.
+    """
+    if request.lengths.padding is PaddingStrategy.DO_NOT_PAD or not rows:
+        return
+    if pad_id is None or pad_token is None:
+        raise TokenizerError("Padding needs a pad token. Set one: tokenizer.pad_token = tokenizer.eos_token")
+    length = request.lengths.padded_length(max(len(row) for row in rows))
+    for row in rows:
+        row.pad(length, direction=request.padding_side, pad_id=pad_id, pad_token=pad_token)

@@ -1,0 +1,211 @@
+"""A tokenizer as a folder: reading what the hub and other releases hold, writing what they can read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from bartleby import hub
+from bartleby.errors import CheckpointError, TokenizerError
+from bartleby.tokenization.files import (
+    StrPath,
+    backend_json,
+    json_text,
+    read_json,
+    token_as_dict,
+    token_from_dict,
+    vocabulary_texts,
+    write_files,
+)
+from bartleby.tokenization.lengths import Side
+from bartleby.tokenization.special_tokens import NAMES, SpecialTokens
+
+CONFIG, SPECIAL_TOKENS, ADDED_TOKENS = "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"
+CHAT_TEMPLATE = "chat_template.jinja"
+
+# Arguments of other releases that have nothing to say here: no code of a checkpoint is ever run, there is one backend.
+WITHOUT_EFFECT = {
+    "use_fast",
+    "trust_remote_code",
+    "from_slow",
+    "legacy",
+    "resume_download",
+    "tokenizer_type",
+    "_commit_hash",
+}
+
+
+class Saving(SpecialTokens):
+    """The doors to disk of a tokenizer."""
+
+    vocab_files_names: ClassVar[dict[str, str]]
+    own_options: ClassVar[tuple[str, ...]]
+    OPTIONS: ClassVar[dict[str, Any]]
+    model_input_names: list[str]
+    padding_side: Side
+    truncation_side: Side
+    chat_template: str | dict[str, str] | None
+
+    @property
+    def init_kwargs(self) -> dict[str, Any]:
+        """The options that make a tokenizer like this one, special tokens included, as they are now."""
+        names = (*self.OPTIONS, *self.own_options, "padding_side", "truncation_side", "model_input_names")
+        return {**{name: getattr(self, name) for name in names}, **self.special_tokens_map_extended}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: StrPath,
+        *init_inputs: Any,
+        cache_dir: StrPath | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        revision: str = "main",
+        subfolder: str = "",
+        **kwargs: Any,
+    ) -> Self:
+        """The tokenizer of a folder, of a name on the hub, or of a checkpoint shipped with this package.
+
+        `kwargs` are options of the class and win over what the files say.
+        Raises: HubError for a name that leads nowhere, CheckpointError for missing files, TokenizerError for bad ones.
+        """
+        folder = hub.resolve(
+            pretrained_model_name_or_path,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            force_download=force_download,
+            weights=False,
+        )
+        given = {key: value for key, value in kwargs.items() if key not in WITHOUT_EFFECT}
+        saved = cls._saved_options(Path(folder) / subfolder)
+        saved["name_or_path"] = os.fspath(pretrained_model_name_or_path)
+        return cls(*init_inputs, **{**saved, **given})
+
+    @classmethod
+    def _saved_options(cls, folder: Path) -> dict[str, Any]:
+        """The constructor's arguments as the files of a folder have them."""
+        files = {key: folder / name for key, name in cls.vocab_files_names.items()}
+        there = {key: path for key, path in files.items() if path.is_file()}
+        if "tokenizer_file" in there:
+            there = {"tokenizer_file": there["tokenizer_file"]}
+        elif not {"vocab_file", "merges_file"} <= there.keys():
+            missing = ", ".join(path.name for key, path in files.items() if key not in there)
+            raise CheckpointError(f"{folder} has no {missing}: it needs tokenizer.json, or vocab.json and merges.txt.")
+        config = optional_json(folder / CONFIG)
+        known = {
+            *cls.OPTIONS,
+            *cls.own_options,
+            *NAMES,
+            "padding_side",
+            "truncation_side",
+            "model_input_names",
+            "max_len",
+        }
+        known |= {"additional_special_tokens", "extra_special_tokens", "added_tokens_decoder"}
+        options = {key: value for key, value in config.items() if key in known and value is not None}
+        if "added_tokens_decoder" not in config:
+            options |= optional_json(folder / SPECIAL_TOKENS)
+            if "tokenizer_file" not in there:
+                options["added_tokens_decoder"] = legacy_added_tokens(folder, options)
+        if (folder / CHAT_TEMPLATE).is_file():
+            options["chat_template"] = (folder / CHAT_TEMPLATE).read_text(encoding="utf-8")
+        elif isinstance(config.get("chat_template"), list):
+            options["chat_template"] = {part["name"]: part["template"] for part in config["chat_template"]}
+        return {**options, **there}
+
+    def save_pretrained(
+        self,
+        save_directory: StrPath,
+        legacy_format: bool | None = None,
+        filename_prefix: str | None = None,
+        push_to_hub: bool = False,
+        **kwargs: Any,
+    ) -> tuple[str, ...]:
+        """Write the tokenizer into a folder, made if need be; returns the files' paths.
+
+        `legacy_format`: True leaves tokenizer.json out, False vocab.json and merges.txt; None writes all of them.
+        """
+        if push_to_hub or kwargs:
+            raise TokenizerError(
+                "Save into a folder, then upload it: hf upload NAME FOLDER. Nothing is pushed from here."
+            )
+        texts = {CONFIG: json_text(self._config()), SPECIAL_TOKENS: json_text(self._special_tokens_json())}
+        if legacy_format is not False:
+            texts["vocab.json"], texts["merges.txt"] = vocabulary_texts(self._tokenizer)
+            added = {str(token): index for index, token in self._added_tokens().items() if index >= self._base_size()}
+            if added:
+                texts[ADDED_TOKENS] = json_text(added)
+        if legacy_format is not True:
+            texts["tokenizer.json"] = backend_json(self._tokenizer)
+        return write_files(save_directory, prefixed(texts, filename_prefix))
+
+    def save_vocabulary(self, save_directory: StrPath, filename_prefix: str | None = None) -> tuple[str, ...]:
+        """Write vocab.json and merges.txt alone; returns their paths."""
+        vocabulary, merges = vocabulary_texts(self._tokenizer)
+        return write_files(save_directory, prefixed({"vocab.json": vocabulary, "merges.txt": merges}, filename_prefix))
+
+    def _base_size(self) -> int:
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=False))
+
+    def _added_tokens(self) -> dict[int, Any]:
+        return dict(sorted(self._tokenizer.get_added_tokens_decoder().items()))
+
+    def _special_tokens_json(self) -> dict[str, Any]:
+        by_text = {str(token): token for token in self._added_tokens().values()}
+
+        def fields(token: Any) -> dict[str, Any]:
+            return {key: value for key, value in token_as_dict(by_text[str(token)]).items() if key != "special"}
+
+        return {
+            name: [fields(token) for token in value] if isinstance(value, list) else fields(value)
+            for name, value in self.special_tokens_map_extended.items()
+        }
+
+    def _config(self) -> dict[str, Any]:
+        template = self.chat_template
+        config = {**self.init_kwargs, **self.special_tokens_map, "tokenizer_class": type(self).__name__}
+        config["added_tokens_decoder"] = {
+            str(index): token_as_dict(token) for index, token in self._added_tokens().items()
+        }
+        del config["name_or_path"], config["verbose"]
+        if isinstance(template, Mapping):
+            config["chat_template"] = [{"name": name, "template": text} for name, text in template.items()]
+        elif template is None:
+            del config["chat_template"]
+        return dict(sorted(config.items()))
+
+
+def optional_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is no such file."""
+    value = read_json(path) if path.is_file() else {}
+    if not isinstance(value, dict):
+        raise TokenizerError(f"{path} must hold an object, but holds a {type(value).__name__}.")
+    return value
+
+
+def legacy_added_tokens(folder: Path, options: Mapping[str, Any]) -> dict[int, Any]:
+    """The tokens of added_tokens.json, which says only their ids: special are those that have a name."""
+    added = optional_json(folder / ADDED_TOKENS)
+    special: dict[str, Any] = {}
+    for key, value in options.items():
+        if key in NAMES or key in ("additional_special_tokens", "extra_special_tokens"):
+            for token in value if isinstance(value, list) else [value]:
+                special[token["content"] if isinstance(token, Mapping) else str(token)] = token
+    return {index: added_token(content, special.get(content)) for content, index in added.items()}
+
+
+def added_token(content: str, special: Any) -> Any:
+    """An added token as special_tokens_map.json describes it, or a plain one."""
+    if isinstance(special, Mapping):
+        return token_from_dict({**special, "special": True})
+    return token_from_dict({"content": content, "normalized": special is None, "special": special is not None})
+
+
+def prefixed(texts: Mapping[str, str], prefix: str | None) -> dict[str, str]:
+    """The files under names that begin with a prefix."""
+    return {f"{prefix}-{name}" if prefix else name: text for name, text in texts.items()}

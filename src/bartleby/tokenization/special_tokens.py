@@ -1,0 +1,254 @@
+"""Special tokens: the seven named ones, the additional ones, and the patterns in which sequences carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from tokenizers import AddedToken, Tokenizer, processors
+
+from bartleby.errors import TokenizerError
+
+Token = str | AddedToken
+
+NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+# What stands around one sequence and around two, in the vocabulary of tokenizers' templates. `eos` leaves a pair bare:
+# the published Blenderbot tokenizer defines no template for two sequences.
+PATTERNS: dict[str, tuple[str, str]] = {
+    "none": ("$A", "$A $B:1"),
+    "cls_sep": ("cls $A sep", "cls $A sep $B:1 sep:1"),
+    "cls_double_sep": ("cls $A sep", "cls $A sep sep $B sep"),
+    "eos": ("$A eos", "$A $B:1"),
+    "bos": ("bos $A", "bos $A bos:1 $B:1"),
+    "bos_eos": ("bos $A eos", "bos $A eos $B:1 eos:1"),
+}
+
+
+class NamedToken:
+    """An attribute such as `bos_token`: a string or None when read, a string, AddedToken or None when set."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: SpecialTokens, owner: type) -> str | None:
+        token = instance._named_tokens.get(self.name)
+        return None if token is None else str(token)
+
+    def __set__(self, instance: SpecialTokens, value: Token | None) -> None:
+        instance._set_named_token(self.name, value)
+
+
+class NamedTokenId:
+    """An attribute such as `bos_token_id`: the id of the token, None without one; setting it picks the token by id."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name.removesuffix("_id")
+
+    def __get__(self, instance: SpecialTokens, owner: type) -> int | None:
+        token = instance._named_tokens.get(self.name)
+        return None if token is None else instance._tokenizer.token_to_id(str(token))
+
+    def __set__(self, instance: SpecialTokens, value: int | None) -> None:
+        token = None if value is None else instance._tokenizer.id_to_token(value)
+        if value is not None and token is None:
+            raise TokenizerError(f"`{self.name}_id` {value} is not in the vocabulary of {len(instance)} tokens.")
+        instance._set_named_token(self.name, token)
+
+
+class SpecialTokens:
+    """The special-token half of a tokenizer; the half that encodes is `base.PreTrainedTokenizer`."""
+
+    SPECIAL_TOKENS_ATTRIBUTES: ClassVar[list[str]] = list(NAMES)
+    special_tokens_pattern: str = "none"
+
+    bos_token = NamedToken()
+    eos_token = NamedToken()
+    unk_token = NamedToken()
+    sep_token = NamedToken()
+    pad_token = NamedToken()
+    cls_token = NamedToken()
+    mask_token = NamedToken()
+    bos_token_id = NamedTokenId()
+    eos_token_id = NamedTokenId()
+    unk_token_id = NamedTokenId()
+    sep_token_id = NamedTokenId()
+    pad_token_id = NamedTokenId()
+    cls_token_id = NamedTokenId()
+    mask_token_id = NamedTokenId()
+
+    _tokenizer: Tokenizer
+    _named_tokens: dict[str, Token | None]
+    _additional_tokens: list[Token]
+    _refresh: Callable[[], None]
+
+    def __len__(self) -> int:
+        """Size of the vocabulary, added tokens included."""
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def additional_special_tokens(self) -> list[str]:
+        """Special tokens without a name of their own."""
+        return [str(token) for token in self._additional_tokens]
+
+    @additional_special_tokens.setter
+    def additional_special_tokens(self, tokens: Sequence[Token] | None) -> None:
+        self._additional_tokens = checked_tokens(tokens or [], "additional_special_tokens")
+
+    @property
+    def additional_special_tokens_ids(self) -> list[int]:
+        return self._ids_of(self.additional_special_tokens)
+
+    # The newer published name of the same list.
+    extra_special_tokens = additional_special_tokens
+    extra_special_tokens_ids = additional_special_tokens_ids
+
+    @property
+    def special_tokens_map(self) -> dict[str, Any]:
+        """Name -> token; `additional_special_tokens` -> list, when there are any."""
+        return {
+            name: [str(token) for token in value] if isinstance(value, list) else str(value)
+            for name, value in self.special_tokens_map_extended.items()
+        }
+
+    @property
+    def special_tokens_map_extended(self) -> dict[str, Any]:
+        """Like `special_tokens_map`, with AddedTokens left as they are."""
+        named: dict[str, Any] = {name: token for name, token in self._named_tokens.items() if token is not None}
+        return (
+            {**named, "additional_special_tokens": list(self._additional_tokens)} if self._additional_tokens else named
+        )
+
+    @property
+    def all_special_tokens_extended(self) -> list[Token]:
+        tokens: dict[str, Token] = {}
+        for token in [*self._named_tokens.values(), *self._additional_tokens]:
+            if token is not None:
+                tokens.setdefault(str(token), token)
+        return list(tokens.values())
+
+    @property
+    def all_special_tokens(self) -> list[str]:
+        """Every special token once: the named ones in their published order, then the additional ones."""
+        return [str(token) for token in self.all_special_tokens_extended]
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        return self._ids_of(self.all_special_tokens)
+
+    def _ids_of(self, tokens: Sequence[str]) -> list[int]:
+        ids = (self._tokenizer.token_to_id(token) for token in tokens)
+        return [index for index in ids if index is not None]
+
+    # ---- adding --------------------------------------------------------------------------------------------------
+
+    def add_tokens(self, new_tokens: Token | Sequence[Token], special_tokens: bool = False) -> int:
+        """Put tokens behind the vocabulary, never to be split; returns how many were not there before."""
+        tokens = [new_tokens] if isinstance(new_tokens, str | AddedToken) else list(new_tokens)
+        tokens = checked_tokens(tokens, "new_tokens")
+        before = len(self)
+        if special_tokens:
+            self._tokenizer.add_special_tokens(tokens)
+        else:
+            self._tokenizer.add_tokens(tokens)
+        self._refresh()
+        return len(self) - before
+
+    def add_special_tokens(
+        self,
+        special_tokens_dict: Mapping[str, Any],
+        replace_additional_special_tokens: bool = True,
+        replace_extra_special_tokens: bool | None = None,
+    ) -> int:
+        """Set named or additional special tokens, and add to the vocabulary those it lacks; returns how many it lacked.
+
+        Raises: TokenizerError for a key that is no special token.
+        """
+        replace = (
+            replace_additional_special_tokens if replace_extra_special_tokens is None else replace_extra_special_tokens
+        )
+        named = {key: value for key, value in special_tokens_dict.items() if key in NAMES}
+        extra = {key: value for key, value in special_tokens_dict.items() if key not in NAMES}
+        unknown = extra.keys() - {"additional_special_tokens", "extra_special_tokens"}
+        if unknown:
+            allowed = ", ".join([*NAMES, "additional_special_tokens"])
+            raise TokenizerError(f"`special_tokens_dict` has the unknown keys {sorted(unknown)}; known are {allowed}.")
+        additional = [
+            token for tokens in extra.values() for token in checked_tokens(tokens, "additional_special_tokens")
+        ]
+        named = {name: as_special(name, token) for name, token in named.items()}
+        added = self.add_tokens(
+            [*named.values(), *(as_special("", token) for token in additional)], special_tokens=True
+        )
+        if extra:
+            kept = (
+                []
+                if replace
+                else [token for token in self._additional_tokens if str(token) not in map(str, additional)]
+            )
+            self._additional_tokens = kept + additional
+        for name, token in named.items():
+            self._set_named_token(name, token)
+        return added
+
+    def _set_named_token(self, name: str, value: Token | None) -> None:
+        """Raises: TokenizerError for a token the vocabulary lacks, which would silently become unk."""
+        if value is not None:
+            [value] = checked_tokens([value], name)
+            if self._tokenizer.token_to_id(str(value)) is None:
+                raise TokenizerError(
+                    f"`{name}` {str(value)!r} is not in the vocabulary. "
+                    f"Run: tokenizer.add_special_tokens({{{name!r}: {str(value)!r}}})"
+                )
+        self._named_tokens[name] = value
+        self._refresh()
+
+    # ---- sequences with special tokens ---------------------------------------------------------------------------
+
+    def template(self, pair: bool = False) -> list[tuple[str, int]]:
+        """The pattern as pieces: a named token without its `_token`, or "$A" or "$B", each with a type id."""
+        pieces = (piece.partition(":") for piece in PATTERNS[self.special_tokens_pattern][pair].split())
+        return [(name, int(type_id or 0)) for name, _, type_id in pieces]
+
+    def pattern_processor(self) -> Any:
+        """A post-processor that lays sequences out in `special_tokens_pattern` and leaves offsets alone.
+
+        Raises: TokenizerError when the pattern needs a token that is not set.
+        """
+        single, both = ([f"{name}:{type_id}" for name, type_id in self.template(pair)] for pair in (False, True))
+        used = sorted({name for pair in (False, True) for name, _ in self.template(pair) if not name.startswith("$")})
+        unset = [f"{name}_token" for name in used if self._named_tokens.get(f"{name}_token") is None]
+        if unset:
+            raise TokenizerError(f"The pattern {self.special_tokens_pattern!r} needs {', '.join(unset)}: set it.")
+        special = [
+            {"id": name, "ids": [getattr(self, f"{name}_token_id")], "tokens": [getattr(self, f"{name}_token")]}
+            for name in used
+        ]
+        return processors.TemplateProcessing(single=single, pair=both, special_tokens=special)
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """How many special tokens stand around one sequence, or around and between two."""
+        return sum(not name.startswith("$") for name, _ in self.template(pair))
+
+
+def checked_tokens(tokens: Sequence[Any], name: str) -> list[Token]:
+    """`tokens` as a list, when each is a string that is not empty or an AddedToken.
+
+    Raises: TokenizerError naming those that are neither.
+    """
+    if isinstance(tokens, str | Mapping):
+        raise TokenizerError(f"`{name}` must be a list of tokens, but is {tokens!r}.")
+    bad = [token for token in tokens if not isinstance(token, str | AddedToken) or not str(token)]
+    if bad:
+        raise TokenizerError(f"`{name}` must be non-empty strings or AddedTokens, but has {bad!r}.")
+    return list(tokens)
+
+
+def as_special(name: str, token: Token) -> AddedToken:
+    """The AddedToken of a special token given as a string. A mask takes the space before it, like a word does."""
+    if isinstance(token, AddedToken):
+        return token
+    [token] = checked_tokens([token], name)
+    return AddedToken(str(token), lstrip=name == "mask_token", rstrip=False, normalized=False, special=True)
