@@ -10,6 +10,7 @@ from bartleby.checkpoints.replacement import current_file
 from bartleby.checkpoints.safetensors_file import read_safetensors
 from bartleby.checkpoints.shards import INDEX, SINGLE, read_index
 from bartleby.checkpoints.tensors import Array, MappedFile, StoredTensor
+from bartleby.checkpoints.torch_file import read_torch_file, state_dict
 from bartleby.errors import CheckpointError, raise_all
 
 WEIGHT_FILES = (SINGLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -86,8 +87,17 @@ def _open_files(path: Path, files: list[Path]) -> StoredWeights:
     tensors: dict[str, StoredTensor] = {}
     for file in files:
         mapped.append(MappedFile(file))
-        tensors |= read_safetensors(mapped[-1])
+        tensors |= _read_container(mapped[-1])
     return StoredWeights(path, tensors, mapped)
+
+
+def _read_container(file: MappedFile) -> dict[str, StoredTensor]:
+    """The tensors of one file, by what it holds rather than what it is called."""
+    start = bytes(file.view(0, min(file.size, 9)))
+    # A header of less than 4 GiB, then the brace of a JSON object: no pickle and no zip archive begins so.
+    if file.path.suffix == ".safetensors" or start[4:9] == b"\0\0\0\0{":
+        return read_safetensors(file)
+    return state_dict(read_torch_file(file), file)
 
 
 def _open_shards(index: Path) -> StoredWeights:

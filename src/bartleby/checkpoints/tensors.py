@@ -10,7 +10,7 @@ import mmap
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -103,19 +103,32 @@ class MappedFile:
         self.size = len(self._map)
         refuse_pointer(path, bytes(self._map[:64]))
 
+    @property
+    def stream(self) -> IO[bytes]:
+        """The bytes as a file to read from, sharing one position.
+
+        Raises: CheckpointError if the file was closed.
+        """
+        if self._map is None:
+            raise self._closed()
+        return cast(IO[bytes], self._map)
+
     def view(self, start: int, length: int) -> memoryview:
         """`length` bytes from `start`, not copied.
 
         Raises: CheckpointError if the file is shorter, or was closed.
         """
         if self._map is None:
-            raise CheckpointError(f"{self.path} was closed. Open it again to read more of its tensors.")
+            raise self._closed()
         if start < 0 or length < 0 or start + length > self.size:
             raise CheckpointError(
                 f"{self.path} is cut short or damaged: bytes {start} to {start + length} are asked for, "
                 f"but it has {self.size}. Download or copy it again."
             )
         return memoryview(self._map)[start : start + length]
+
+    def _closed(self) -> CheckpointError:
+        return CheckpointError(f"{self.path} was closed. Open it again to read more of its tensors.")
 
     def close(self) -> None:
         """Hand out no more bytes; arrays already read stay valid, and keep the mapping alive."""
