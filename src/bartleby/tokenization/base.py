@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 from tokenizers import AddedToken, Tokenizer
 
 from bartleby.errors import TokenizerError
+from bartleby.tokenization.assembling import Assembling
 from bartleby.tokenization.chat_template import ChatTemplates
 from bartleby.tokenization.decoding import Decoding
 from bartleby.tokenization.files import (
@@ -35,7 +36,7 @@ from bartleby.tokenization.vocabulary_training import train_backend
 SIDES = ("left", "right")
 
 
-class PreTrainedTokenizer(ChatTemplates, Decoding, Saving):
+class PreTrainedTokenizer(ChatTemplates, Assembling, Decoding, Saving):
     """Text to ids and back. Not used by itself: see BartTokenizer, BlenderbotTokenizer, BlenderbotSmallTokenizer."""
 
     vocab_files_names: ClassVar[dict[str, str]] = {
@@ -276,14 +277,26 @@ class PreTrainedTokenizer(ChatTemplates, Decoding, Saving):
         additional += checked_tokens(new_special_tokens or [], "new_special_tokens")
         ordered = [named[name] for name in (*self.first_tokens, *NAMES)] + additional
         special = {str(token): as_special("", token) for token in ordered if token is not None}
-        trained = train_backend(self._tokenizer, text_iterator, vocab_size, list(special.values()), length, kwargs)
+        learnt = self._learn(text_iterator, vocab_size, list(special.values()), length, kwargs)
         options: dict[str, Any] = {
             **self.init_kwargs,
             **named,
             "additional_special_tokens": additional,
             "name_or_path": "",
         }
-        return type(self)(tokenizer_object=trained, **options)
+        return type(self)(**learnt, **options)
+
+    def _learn(
+        self,
+        texts: Iterable[str] | Iterable[Sequence[str]],
+        vocab_size: int,
+        special_tokens: Sequence[AddedToken],
+        length: int | None,
+        trainer_options: dict[str, Any],
+    ) -> dict[str, Any]:
+        """The arguments that give the constructor a vocabulary learnt from texts, special tokens first."""
+        backend = train_backend(self._tokenizer, texts, vocab_size, special_tokens, length, trainer_options)
+        return {"tokenizer_object": backend}
 
 
 class PreTrainedTokenizerFast(PreTrainedTokenizer):

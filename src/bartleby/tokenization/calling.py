@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Self, Unpack
@@ -17,6 +17,7 @@ from bartleby.tokenization.special_tokens import SpecialTokens
 
 logger = logging.getLogger(__name__)
 
+CALL_OPTIONS = frozenset(CallOptions.__annotations__)
 REPLACED = {
     "truncation_strategy": "truncation='longest_first' (or another strategy)",
     "pad_to_max_length": "padding='max_length'",
@@ -298,8 +299,7 @@ def checked_side(side: str) -> Side:
 
 def refuse_unknown(options: Mapping[str, Any]) -> None:
     """Raises: TokenizerError naming every option a call does not have."""
-    known: Sequence[str] = list(CallOptions.__annotations__)
-    for key in options.keys() - set(known):
-        near = get_close_matches(key, known, n=1)
+    for key in options.keys() - CALL_OPTIONS:
+        near = get_close_matches(key, CALL_OPTIONS, n=1)
         hint = f" Use {REPLACED[key]}." if key in REPLACED else f" Did you mean `{near[0]}`?" if near else ""
         raise TokenizerError(f"A call has no option `{key}`.{hint}")

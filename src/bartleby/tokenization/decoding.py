@@ -100,9 +100,8 @@ class Decoding(SpecialTokens):
         return str(self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens))
 
     def _check_ids(self, ids: Sequence[int]) -> None:
-        unknown = [
-            index for index in ids if index < 0 or (index >= len(self) and not self._tokenizer.id_to_token(index))
-        ]
+        size = len(self)
+        unknown = [index for index in ids if index < 0 or (index >= size and not self._tokenizer.id_to_token(index))]
         if unknown:
             hint = "Replace -100 (ignored labels) by tokenizer.pad_token_id first." if min(unknown) < 0 else ""
             few = ", ".join(map(str, sorted(set(unknown))[:10]))
@@ -128,8 +127,10 @@ def plain_ids(token_ids: Any) -> list[Any]:
         return [token_ids]
     if isinstance(token_ids, str) or not isinstance(token_ids, Iterable):
         raise TokenizerError(f"`token_ids` must be an id or a list of ids, but is {token_ids!r:.100}.")
-    ids = [plain_ids(item) if isinstance(item, list | tuple) else item for item in token_ids]
-    return [item if isinstance(item, list) else whole_number(item) for item in ids]
+    ids = list(token_ids)
+    if any(isinstance(item, list | tuple) for item in ids):
+        return [plain_ids(item) for item in ids]
+    return [item if type(item) is int else whole_number(item) for item in ids]
 
 
 def whole_number(value: Any) -> int:

@@ -156,10 +156,11 @@ def kept_sizes(sizes: list[int], room: int, cut: TruncationStrategy, pair: bool)
         return [rest, half] if first > second else [half, rest]  # the longer one keeps the odd token
     if cut is TruncationStrategy.ONLY_SECOND and not pair:
         raise TokenizerError("truncation='only_second' needs two sequences: give `text_pair`.")
-    goals = [first, room - first] if cut is TruncationStrategy.ONLY_SECOND else [room - second, second]
-    if min(goals) < 0:
+    cut_one = int(cut is TruncationStrategy.ONLY_SECOND)
+    goals = [first, room - first] if cut_one else [room - second, second]
+    if goals[cut_one] < int(pair):
         raise TokenizerError(
-            f"truncation={cut.value!r} cannot cut {first} and {second} tokens to {room}: the other sequence alone is "
-            "longer. Use truncation='longest_first' or a larger `max_length`."
+            f"truncation={cut.value!r} cannot cut {first} and {second} tokens to {room}: nothing would be left of the "
+            "sequence it cuts. Use truncation='longest_first' or a larger `max_length`."
         )
     return goals
