@@ -60,8 +60,8 @@ def read_vocabulary(source: StrPath | Mapping[str, int]) -> Vocabulary:
     return dict(vocabulary)
 
 
-def read_merges(source: StrPath | Sequence[Any], vocabulary: Mapping[str, int]) -> Merges:
-    """The pairs of merges.txt, or of a list of "a b" strings or pairs, each checked against the vocabulary."""
+def read_merges(source: StrPath | Sequence[Any], vocabulary: Mapping[str, int] | None) -> Merges:
+    """The pairs of merges.txt, or of a list of "a b" strings or pairs, each checked against the vocabulary if given."""
     in_file = isinstance(source, str | os.PathLike)
     subject = os.fspath(source) if in_file else "`merges`"  # type: ignore[arg-type]
     lines: Sequence[Any] = Path(source).read_text("utf-8").split("\n") if in_file else source  # type: ignore[arg-type, assignment]
@@ -72,7 +72,8 @@ def read_merges(source: StrPath | Sequence[Any], vocabulary: Mapping[str, int]) 
         if in_file and (not text or (number == 1 and text.startswith("#version"))):
             continue
         pair = tuple(text.split(" ")) if isinstance(text, str) else tuple(text)
-        unknown = [part for part in (*pair, "".join(pair)) if part not in vocabulary] if len(pair) == 2 else []
+        needed = (*pair, "".join(pair)) if len(pair) == 2 and vocabulary is not None else ()
+        unknown = [part for part in needed if part not in (vocabulary or {})]
         if len(pair) != 2 or not all(pair):
             faults.append(f"line {number} must be two tokens with one space between them, but is {text!r}")
         elif unknown:

@@ -136,7 +136,7 @@ class Saving(SpecialTokens):
             )
         texts = {CONFIG: json_text(self._config()), SPECIAL_TOKENS: json_text(self._special_tokens_json())}
         if legacy_format is not False:
-            texts["vocab.json"], texts["merges.txt"] = vocabulary_texts(self._tokenizer)
+            texts["vocab.json"], texts["merges.txt"] = self._vocabulary_texts()
             added = {str(token): index for index, token in self._added_tokens().items() if index >= self._base_size()}
             if added:
                 texts[ADDED_TOKENS] = json_text(added)
@@ -146,8 +146,12 @@ class Saving(SpecialTokens):
 
     def save_vocabulary(self, save_directory: StrPath, filename_prefix: str | None = None) -> tuple[str, ...]:
         """Write vocab.json and merges.txt alone; returns their paths."""
-        vocabulary, merges = vocabulary_texts(self._tokenizer)
+        vocabulary, merges = self._vocabulary_texts()
         return write_files(save_directory, prefixed({"vocab.json": vocabulary, "merges.txt": merges}, filename_prefix))
+
+    def _vocabulary_texts(self) -> tuple[str, str]:
+        """The texts of vocab.json and merges.txt."""
+        return vocabulary_texts(self._tokenizer)
 
     def _base_size(self) -> int:
         return int(self._tokenizer.get_vocab_size(with_added_tokens=False))
