@@ -1,120 +1,81 @@
 """What a model of the family is made of: every published field, declared once, and the defaults of the three models.
 
 The annotation of a field says what its value must be; the value beside it is BART's default (facebook/bart-large).
-A model names what it does differently in `defaults` and the published order of its arguments in `arguments`.
+A model names what it does differently in `defaults`, and the published order of its arguments in `arguments`.
+How a config is built, compared, read and written: `bartleby.family.record`.
 """
 
 from __future__ import annotations
 
-import copy
-import difflib
-import inspect
-import json
-import math
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, get_origin, get_type_hints
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from bartleby.errors import ConfigError
-
-CONFIG_FILE = "config.json"
-LARGEST_SIZE = 2**24
-MOST_PARAMETERS = 10**12
-"""A hundred times the largest published Blender: beyond it a size is a slip of the keyboard, not a model."""
-
-ACTIVATIONS = (
-    "gelu",
-    "gelu_new",
-    "gelu_fast",
-    "gelu_python",
-    "gelu_pytorch_tanh",
-    "quick_gelu",
-    "relu",
-    "relu6",
-    "leaky_relu",
-    "silu",
-    "swish",
-    "mish",
-    "tanh",
-    "sigmoid",
-    "linear",
+from bartleby.family.fields import (
+    SIZE,
+    Activation,
+    Alias,
+    Amount,
+    Check,
+    Count,
+    Deviation,
+    Flag,
+    Probability,
+    ProblemType,
+    Size,
+    Text,
+    TokenId,
+    TokenIds,
 )
-PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+from bartleby.family.record import Record
 
-
-@dataclass(frozen=True)
-class Check:
-    """What the value of a field must be: the words of the message, and the test."""
-
-    wanted: str
-    accepts: Callable[[Any], bool]
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _is_list_of_whole(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(_is_whole(item) for item in value)
-
-
-Size = Annotated[
-    int, Check(f"a whole number from 1 to {LARGEST_SIZE}", lambda value: _is_whole(value) and 1 <= value <= LARGEST_SIZE)
-]
-Count = Annotated[int, Check("a whole number of at least 0", lambda value: _is_whole(value) and value >= 0)]
-Probability = Annotated[float, Check("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)]
-Deviation = Annotated[float, Check("a number of at least 0", lambda value: _is_number(value) and value >= 0)]
-Flag = Annotated[bool, Check("true or false", lambda value: isinstance(value, bool))]
-TokenId = Annotated[int | None, Check("a token id or None", lambda value: value is None or _is_whole(value))]
-TokenIds = Annotated[
-    int | list[int] | None,
-    Check(
-        "a token id, a list of them or None",
-        lambda value: value is None or _is_whole(value) or _is_list_of_whole(value),
-    ),
-]
-Text = Annotated[str | None, Check("a text or None", lambda value: value is None or isinstance(value, str))]
-Activation = Annotated[str, Check(f"one of {', '.join(ACTIVATIONS)}", lambda value: value in ACTIVATIONS)]
-ProblemType = Annotated[
-    str | None, Check(f"None or one of {', '.join(PROBLEM_TYPES)}", lambda value: value in (None, *PROBLEM_TYPES))
+__all__ = [
+    "CONFIG_CLASSES",
+    "BartConfig",
+    "BlenderbotConfig",
+    "BlenderbotSmallConfig",
+    "Check",
+    "Count",
+    "Flag",
+    "PreTrainedConfig",
+    "PretrainedConfig",
+    "TokenId",
+    "TokenIds",
+    "config_class",
+    "config_from_dict",
 ]
 
+MOST_PARAMETERS = 10**12
+"""A hundred times the largest published Blender: sizes beyond it are a slip of the keyboard."""
 
-class Alias:
-    """A second published name of a field: reads and writes the first."""
+SIZE_FIELDS = (
+    "vocab_size",
+    "max_position_embeddings",
+    "d_model",
+    "encoder_layers",
+    "encoder_ffn_dim",
+    "decoder_layers",
+    "decoder_ffn_dim",
+)
+LABEL_FIELDS = ("num_labels", "id2label", "label2id")
+VOCABULARY_FIELDS = (
+    "pad_token_id",
+    "bos_token_id",
+    "eos_token_id",
+    "decoder_start_token_id",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+)
+UNSUPPORTED: dict[str, Any] = {"pruned_heads": {}, "tie_encoder_decoder": False}
+"""Published fields that would change the model, at the only value any published checkpoint of the family has."""
 
-    def __init__(self, field: str) -> None:
-        self.field = field
 
-    def __set_name__(self, owner: type[PreTrainedConfig], name: str) -> None:
-        owner.attribute_map[name] = self.field
+class PreTrainedConfig(Record):
+    """The fields of every model. Build one of the subclasses; `from_pretrained` here picks it by `model_type`."""
 
-    def __get__(self, config: PreTrainedConfig | None, owner: type[PreTrainedConfig]) -> Any:
-        return self if config is None else getattr(config, self.field)
-
-    def __set__(self, config: PreTrainedConfig, value: Any) -> None:
-        setattr(config, self.field, value)
-
-
-class PreTrainedConfig:
-    """The fields and methods all configurations share; build one of its subclasses.
-
-    Fields it does not know are kept as attributes and written back, so a foreign file loses nothing.
-    """
-
-    model_type: ClassVar[str] = ""
-    arguments: ClassVar[tuple[str, ...]] = ()
-    """The constructor's arguments in their published order; all other fields go by name."""
-    defaults: ClassVar[Mapping[str, Any]] = {}
-    """What this model does not take from the declarations below."""
-    attribute_map: ClassVar[dict[str, str]] = {}
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values"]
+    is_composition: ClassVar[bool] = False
+    remarks = ("num_hidden_layers",)  # version 4 wrote it beside `encoder_layers` and never built anything from it
 
     # Sizes
     vocab_size: Size = 50265
@@ -136,11 +97,11 @@ class PreTrainedConfig:
     is_encoder_decoder: Flag = True
     is_decoder: Flag = False
     add_cross_attention: Flag = False
-    cross_attention_hidden_size: int | None = None
+    cross_attention_hidden_size: Any = None
     tie_word_embeddings: Flag = True
     tie_encoder_decoder: Flag = False
     chunk_size_feed_forward: Count = 0
-    pruned_heads: dict[int, list[int]] = {}  # noqa: RUF012  copied for every config
+    pruned_heads: Any = {}  # noqa: RUF012  copied for every config
     use_cache: Flag = True
 
     # How it is trained
@@ -166,78 +127,150 @@ class PreTrainedConfig:
     output_hidden_states: Flag = False
     torchscript: Flag = False
 
-    # Labels
+    # Labels; made from `num_labels` when none are given
+    default_num_labels: ClassVar[int] = 2
     id2label: dict[int, str] | None = None
     label2id: dict[str, int] | None = None
     problem_type: ProblemType = None
 
     # Where it comes from
-    architectures: list[str] | None = None
+    architectures: Any = None
     dtype: Text = None
     torch_dtype = Alias("dtype")
     tokenizer_class: Text = None
     finetuning_task: Text = None
     prefix: Text = None
-    task_specific_params: dict[str, Any] | None = None
+    task_specific_params: Any = None
     transformers_version: Text = None
     use_bfloat16: Flag = False
     tf_legacy_loss: Flag = False
 
-    # Decoding, as releases before generation_config.json kept it here
-    max_length: int = 20
-    min_length: int = 0
-    do_sample: bool = False
-    early_stopping: bool | str = False
-    num_beams: int = 1
-    num_beam_groups: int = 1
-    num_return_sequences: int = 1
-    diversity_penalty: float = 0.0
-    temperature: float = 1.0
-    top_k: int = 50
-    top_p: float = 1.0
-    typical_p: float = 1.0
-    repetition_penalty: float = 1.0
-    length_penalty: float = 1.0
-    no_repeat_ngram_size: int = 0
-    encoder_no_repeat_ngram_size: int = 0
-    bad_words_ids: list[list[int]] | None = None
-    suppress_tokens: list[int] | None = None
-    begin_suppress_tokens: list[int] | None = None
-    exponential_decay_length_penalty: tuple[int, float] | None = None
-    remove_invalid_values: bool = False
-    output_scores: bool = False
-    return_dict_in_generate: bool = False
+    # Decoding: older files keep here what generation_config.json holds now; GenerationConfig checks it
+    max_length: Amount = 20
+    min_length: Amount = 0
+    do_sample: Flag = False
+    early_stopping: Any = False
+    num_beams: Amount = 1
+    num_beam_groups: Amount = 1
+    num_return_sequences: Amount = 1
+    diversity_penalty: Amount = 0.0
+    temperature: Amount = 1.0
+    top_k: Amount = 50
+    top_p: Amount = 1.0
+    typical_p: Amount = 1.0
+    repetition_penalty: Amount = 1.0
+    length_penalty: Amount = 1.0
+    no_repeat_ngram_size: Amount = 0
+    encoder_no_repeat_ngram_size: Amount = 0
+    bad_words_ids: Any = None
+    suppress_tokens: Any = None
+    begin_suppress_tokens: Any = None
+    exponential_decay_length_penalty: Any = None
+    remove_invalid_values: Flag = False
+    output_scores: Flag = False
+    return_dict_in_generate: Flag = False
 
     def __init__(self, *arguments: Any, **fields: Any) -> None:
-        positional = dict(zip(self.arguments, arguments, strict=False))
-        given = positional | fields
-        for name, default in self.field_defaults().items():
-            setattr(self, name, copy.deepcopy(given.pop(name, default)))
-        self.num_labels = given.pop("num_labels", self.defaults.get("num_labels", 2))
-        for name, value in given.items():
-            setattr(self, name, value)
+        if not self.model_type:
+            names = ", ".join(each.__name__ for each in CONFIG_CLASSES.values())
+            raise ConfigError(f"PreTrainedConfig describes no model. Use one of {names}.")
+        super().__init__(*arguments, **fields)
 
-    @classmethod
-    def field_defaults(cls) -> dict[str, Any]:
-        """Every field of this model with its default."""
-        hints = get_type_hints(cls, include_extras=True)
-        names = [name for name, hint in hints.items() if get_origin(hint) is not ClassVar]
-        return {name: cls.defaults.get(name, getattr(cls, name)) for name in names}
+    def __setattr__(self, name: str, value: Any) -> None:
+        # kept by name: a config needs no framework, and JSON has no other form
+        super().__setattr__(name, _dtype_name(value) if name == "dtype" else value)
 
     @property
     def num_labels(self) -> int:
-        """How many classes a classification head tells apart."""
+        """How many classes a classification head tells apart; another number renames them LABEL_0, LABEL_1 …"""
         return len(self.id2label or ())
 
     @num_labels.setter
     def num_labels(self, count: int) -> None:
+        fault = SIZE.fault("num_labels", count)
+        if fault:
+            raise ConfigError(fault)
         if self.id2label is None or len(self.id2label) != count:
             self.id2label = {index: f"LABEL_{index}" for index in range(count)}
             self.label2id = {label: index for index, label in self.id2label.items()}
 
+    @property
+    def use_return_dict(self) -> bool:
+        """Whether models answer with named outputs; tracing needs plain tuples."""
+        return self.return_dict and not self.torchscript
+
+    @classmethod
+    def default_of(cls, name: str) -> Any:
+        return cls.default_num_labels if name == "num_labels" else super().default_of(name)
+
+    @classmethod
+    def class_for(cls, model_type: Any) -> type[Record]:
+        return config_class(model_type)
+
+    @classmethod
+    def _replaced(cls, file: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+        # Asked for other labels, the names in the file mean nothing.
+        count = changes.get("num_labels")
+        renamed = count is not None and count != len(file.get("id2label") or ())
+        if renamed or changes.get("id2label") is not None:
+            file = {name: value for name, value in file.items() if name not in LABEL_FIELDS}
+        return super()._replaced(file, changes)
+
+    def _settle(self, given: dict[str, Any]) -> list[str]:
+        count = given.pop("num_labels", None)
+        if not isinstance(self.label2id, dict | None):
+            return [f"`label2id` must map labels to whole numbers, but is {self.label2id!r}."]
+        if self.id2label is None and isinstance(self.label2id, dict):
+            self.id2label = {index: label for label, index in self.label2id.items()}
+        if self.id2label is None:
+            count = self.default_num_labels if count is None else count
+            fault = SIZE.fault("num_labels", count)
+            if fault is None:
+                self.num_labels = count
+            return [fault] if fault else []
+        try:
+            self.id2label = {int(index): label for index, label in self.id2label.items()}  # JSON has only text keys
+        except (AttributeError, TypeError, ValueError):
+            return [f"`id2label` must map whole numbers to labels, but is {self.id2label!r}."]
+        if self.label2id is None:
+            self.label2id = {label: index for index, label in self.id2label.items()}
+        if count not in (None, self.num_labels):
+            return [
+                f"`num_labels` must be the {self.num_labels} of `id2label`, but is {count!r}. Give only one of them."
+            ]
+        return []
+
+    def _contradictions(self, wrong: set[str]) -> Iterator[str]:
+        for heads in ("encoder_attention_heads", "decoder_attention_heads"):
+            if wrong.isdisjoint({"d_model", heads}) and self.d_model % getattr(self, heads):
+                yield f"`d_model` must be divisible by `{heads}`, but {self.d_model} is not by {getattr(self, heads)}."
+        for name in VOCABULARY_FIELDS:
+            if wrong.isdisjoint({"vocab_size", name}):
+                yield from self._outside_vocabulary(name)
+        for name, only in UNSUPPORTED.items():
+            if name not in wrong and getattr(self, name) != only:
+                yield f"`{name}` must be {only}, but is {getattr(self, name)!r}: nothing else is supported."
+        if self.problem_type == "single_label_classification" and self.num_labels == 1:
+            yield "`num_labels` must be at least 2 for single-label classification, but is 1. Or make it a regression."
+        if wrong.isdisjoint(SIZE_FIELDS) and self._rough_size() > MOST_PARAMETERS:
+            given = ", ".join(f"`{name}` {getattr(self, name)}" for name in SIZE_FIELDS)
+            size = self._rough_size()
+            yield f"A model must stay under {MOST_PARAMETERS:.0e} parameters, but this has {size:.1e}: {given}."
+
+    def _outside_vocabulary(self, name: str) -> Iterator[str]:
+        value = getattr(self, name)
+        for token in value if isinstance(value, list | tuple) else [value]:
+            if token is not None and not 0 <= token < self.vocab_size:
+                yield f"`{name}` must be from 0 to {self.vocab_size - 1} (below `vocab_size`), but is {token}."
+
+    def _rough_size(self) -> float:
+        tables = self.vocab_size + 2 * self.max_position_embeddings
+        encoder = self.encoder_layers * (4 * self.d_model + 2 * self.encoder_ffn_dim)
+        decoder = self.decoder_layers * (8 * self.d_model + 2 * self.decoder_ffn_dim)
+        return float(self.d_model * (tables + encoder + decoder))
+
 
 PretrainedConfig = PreTrainedConfig
-
 _SIZE_ARGUMENTS = (
     "vocab_size",
     "max_position_embeddings",
@@ -278,9 +311,15 @@ class BartConfig(PreTrainedConfig):
         "decoder_start_token_id",
         "forced_eos_token_id",
     )
-    defaults: ClassVar[Mapping[str, Any]] = {"num_labels": 3}
+    default_num_labels = 3
 
     classifier_dropout: Probability = 0.0
+
+    def __init__(self, *arguments: Any, **fields: Any) -> None:
+        super().__init__(*arguments, **fields)
+        # Files from before `forced_bos_token_id` only have this switch.
+        if fields.get("force_bos_token_to_be_generated") and self.forced_bos_token_id is None:
+            self.forced_bos_token_id = self.bos_token_id
 
 
 class BlenderbotConfig(PreTrainedConfig):
@@ -336,11 +375,26 @@ class BlenderbotSmallConfig(PreTrainedConfig):
 
 
 CONFIG_CLASSES: dict[str, type[PreTrainedConfig]] = {
-    config_class.model_type: config_class for config_class in (BartConfig, BlenderbotConfig, BlenderbotSmallConfig)
+    each.model_type: each for each in (BartConfig, BlenderbotConfig, BlenderbotSmallConfig)
 }
+
+
+def config_class(model_type: str) -> type[PreTrainedConfig]:
+    """The class that describes models of `model_type`.
+
+    Raises: ConfigError if this library does not have that model.
+    """
+    if model_type not in CONFIG_CLASSES:
+        raise ConfigError(f"`model_type` must be one of {', '.join(CONFIG_CLASSES)}, but is {model_type!r}.")
+    return CONFIG_CLASSES[model_type]
 
 
 def config_from_dict(fields: Mapping[str, Any]) -> PreTrainedConfig:
     """The config that a `config.json` describes, of the class its `model_type` names."""
-    known = dict(fields)
-    return CONFIG_CLASSES[known.pop("model_type")](**known)
+    return PreTrainedConfig.from_dict(fields)
+
+
+def _dtype_name(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    return getattr(value, "name", None) or getattr(value, "__name__", str(value).removeprefix("torch."))
