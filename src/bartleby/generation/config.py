@@ -36,8 +36,9 @@ def _is_ids(value: Any) -> bool:
 
 
 Positive = Annotated[int, Check("a whole number of at least 1", lambda value: _is_whole(value, 1))]
-Number = Annotated[float, Check("a number", _is_number)]
-AboveZero = Annotated[float, Check("a number above 0", lambda value: _is_number(value) and value > 0)]
+# Wide enough for every use, narrow enough that no score overflows float32.
+Power = Annotated[float, Check("a number from -10 to 10", lambda value: _is_number(value) and -10 <= value <= 10)]
+Factor = Annotated[float, Check("a number from 1e-9 to 1e9", lambda value: _is_number(value) and 1e-9 <= value <= 1e9)]
 Share = Annotated[float, Check("a number above 0 and at most 1", lambda value: _is_number(value) and 0 < value <= 1)]
 EarlyStopping = Annotated[
     bool | str, Check('True, False or "never"', lambda value: isinstance(value, bool) or value == "never")
@@ -87,10 +88,10 @@ class GenerationConfig:
     # How to choose
     num_beams: Positive = 1
     num_return_sequences: Positive = 1
-    length_penalty: Number = 1.0
+    length_penalty: Power = 1.0
     early_stopping: EarlyStopping = False
     do_sample: Flag = False
-    temperature: AboveZero = 1.0
+    temperature: Factor = 1.0
     top_k: Count = 50
     top_p: Share = 1.0
     use_cache: Flag = True
@@ -98,7 +99,7 @@ class GenerationConfig:
     # What not to choose
     no_repeat_ngram_size: Count = 0
     encoder_no_repeat_ngram_size: Count = 0
-    repetition_penalty: AboveZero = 1.0
+    repetition_penalty: Factor = 1.0
     bad_words_ids: Words = None
     suppress_tokens: TokenList = None
     begin_suppress_tokens: TokenList = None

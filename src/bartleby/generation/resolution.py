@@ -33,7 +33,7 @@ def resolve_options(defaults: GenerationConfig, overrides: Mapping[str, Any]) ->
         if not given & {"min_length", "min_new_tokens"}:
             _let_minimum_yield(options)
         faults += contradictions(options)
-    raise_all(OptionError, faults, "The decoding options")
+    raise_all(OptionError, faults, "GenerationConfig")
     for warning in _without_effect(options, given):
         warnings.warn(warning, UserWarning, stacklevel=2)
     return options

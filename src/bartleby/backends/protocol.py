@@ -1,0 +1,100 @@
+"""What tasks, serving and measuring ask of a model, whichever framework runs it; and the checks they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bartleby.errors import LengthError, ShapeError, VocabularyError, raise_all
+from bartleby.family.config import PreTrainedConfig
+from bartleby.generation.config import GenerationConfig
+from bartleby.generation.resolution import length_bounds
+from bartleby.generation.search import Generated, whole_prompts
+
+Texts = Sequence[Sequence[int]]
+"""Token ids of several texts, unpadded: backends pad, and padding never changes a result."""
+
+
+class Backend(Protocol):
+    """A sequence-to-sequence model that can write and judge texts, given as token ids."""
+
+    @property
+    def name(self) -> str:
+        """Which implementation this is: "plain", "pytorch"."""
+
+    @property
+    def config(self) -> PreTrainedConfig: ...
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """How the checkpoint wants to be decoded; `resolve_options` puts a caller's wishes over it."""
+
+    def generate(
+        self,
+        input_ids: Texts,
+        options: GenerationConfig,
+        seed: int | None = None,
+        *,
+        decoder_input_ids: Texts | None = None,
+    ) -> Generated:
+        """Write `num_return_sequences` outputs for each source, best first; `decoder_input_ids` is how each begins.
+
+        Raises: OptionError, VocabularyError, LengthError or ShapeError before anything is computed.
+        """
+
+    def score(self, input_ids: Texts, targets: Texts) -> list[list[float]]:
+        """The log-probability of every token of each target, given its source and the target's tokens before it.
+
+        Targets are scored as they are: end them in eos to count the end.
+        Raises: VocabularyError, LengthError or ShapeError before anything is computed.
+        """
+
+
+def check_texts(texts: Texts, config: PreTrainedConfig, kind: str) -> None:
+    """Refuse texts that this model cannot read; `kind` is what messages call one of them: "source", "target".
+
+    Raises: ShapeError if one is empty, VocabularyError if it has ids outside the embedding table, LengthError if it is
+        longer than the table of positions; each for all texts at once.
+    """
+    empty = [f"The {kind} at index {index} has no tokens." for index, text in enumerate(texts) if len(text) == 0]
+    raise_all(ShapeError, empty, "The batch")
+    unknown = [
+        f"The {kind} at index {index} has ids {outside}, but the embedding table ends at {config.vocab_size - 1}. "
+        "Use the tokenizer of this checkpoint, or resize the embeddings."
+        for index, text in enumerate(texts)
+        if (outside := sorted({token for token in text if not 0 <= token < config.vocab_size}))
+    ]
+    raise_all(VocabularyError, unknown, "The batch")
+    positions = config.max_position_embeddings
+    long = [
+        f"The {kind} at index {index} has {len(text)} tokens, but this model has {positions} positions. "
+        "Truncate it or split it into chunks."
+        for index, text in enumerate(texts)
+        if len(text) > positions
+    ]
+    raise_all(LengthError, long, "The batch")
+
+
+def check_request(
+    input_ids: Texts, options: GenerationConfig, decoder_input_ids: Texts | None, config: PreTrainedConfig
+) -> None:
+    """Refuse sources, prompts and lengths that this model cannot read or write.
+
+    Raises: as `check_texts`, and LengthError if an output could outgrow the table of positions.
+    """
+    check_texts(input_ids, config, "source")
+    if decoder_input_ids is not None and len(decoder_input_ids) != len(input_ids):
+        raise ShapeError(
+            f"`decoder_input_ids` must hold one prompt for each of the {len(input_ids)} sources, "
+            f"but holds {len(decoder_input_ids)}."
+        )
+    prompts = whole_prompts(options, decoder_input_ids, len(input_ids))
+    check_texts(prompts, config, "decoder prompt")
+    longest = max((length_bounds(options, len(prompt))[1] for prompt in prompts), default=0)
+    most = config.max_position_embeddings + 1  # the last token written is never read back
+    if longest > most:
+        raise LengthError(
+            f"The output must be at most {most} tokens long, its prompt included, for this model has "
+            f"{config.max_position_embeddings} positions, but could become {longest}. "
+            "Lower `max_length` or `max_new_tokens`."
+        )
