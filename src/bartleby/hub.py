@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from bartleby.errors import HubError
 
@@ -65,28 +65,28 @@ def embedded_names() -> tuple[str, ...]:
     return tuple(sorted(folder.parent.name for folder in ASSETS.glob("*/config.json")))
 
 
-def resolve(
-    name_or_path: str | os.PathLike[str],
-    *,
-    revision: str = "main",
-    token: str | bool | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-    local_files_only: bool = False,
-    force_download: bool = False,
-    weights: Weights = True,
-) -> Path:
+class HubOptions(TypedDict, total=False):
+    """How the hub may be asked; every `from_pretrained` takes these keywords."""
+
+    revision: str
+    token: str | bool | None
+    cache_dir: str | os.PathLike[str] | None
+    local_files_only: bool
+    force_download: bool
+
+
+def resolve(name_or_path: str | os.PathLike[str], *, weights: Weights = True, **options: Unpack[HubOptions]) -> Path:
     """The folder that holds a checkpoint, downloaded first if it has to be.
 
     An existing folder wins over an embedded name, and that over a name of the hub. HF_HUB_OFFLINE counts as
     `local_files_only`.
     Raises: HubError if there is no such folder or name, or the hub refuses or cannot be reached.
     """
+    source = _Source(os.fspath(name_or_path), **options)
     folder = _local_folder(name_or_path)
     if folder is not None:
         return folder
-    name = os.fspath(name_or_path)
-    _check_name(name)
-    source = _Source(name, revision, token, cache_dir, local_files_only or _offline(), force_download)
+    _check_name(source.name)
     if weights is False:
         return source.fetch(DESCRIPTION_FILES)
     if weights is not True:
@@ -130,20 +130,21 @@ def _check_name(name: str) -> None:
         )
 
 
-def _offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-
-
 @dataclass(frozen=True)
 class _Source:
     """One revision of one repository of the hub, and how it may be reached."""
 
     name: str
-    revision: str
-    token: str | bool | None
-    cache_dir: str | os.PathLike[str] | None
-    offline: bool
-    force_download: bool
+    revision: str = "main"
+    token: str | bool | None = None
+    cache_dir: str | os.PathLike[str] | None = None
+    local_files_only: bool = False
+    force_download: bool = False
+
+    @property
+    def offline(self) -> bool:
+        """Read at every call: huggingface_hub looks at the variable only once, when it is imported."""
+        return self.local_files_only or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
     def fetch(self, patterns: tuple[str, ...]) -> Path:
         """The local snapshot with every file of the repository that matches."""

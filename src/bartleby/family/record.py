@@ -18,13 +18,11 @@ from typing import Any, ClassVar, Literal, Self, get_origin, get_type_hints, ove
 
 from bartleby.errors import CheckpointError, ConfigError, OptionError, raise_all
 from bartleby.family.fields import Alias, Check
-from bartleby.hub import resolve
+from bartleby.hub import HubOptions, resolve
 
 CONFIG_FILE = "config.json"
 STAMPS = ("model_type", "bartleby_version")
 """Written for whoever reads the file; not fields."""
-
-_HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 
 
 class Record:
@@ -188,7 +186,7 @@ class Record:
         """
         if "use_auth_token" in kwargs:  # its name before version 4.31
             kwargs["token"] = kwargs.pop("use_auth_token")
-        asked = {name: kwargs.pop(name) for name in _HUB_OPTIONS if name in kwargs}
+        asked = {name: kwargs.pop(name) for name in HubOptions.__annotations__ if name in kwargs}
         path = Path(pretrained_model_name_or_path).expanduser()
         if not path.is_file():
             options = {name: value for name, value in asked.items() if value is not None}
