@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from bartleby.errors import TokenizerError
 from bartleby.tokenization.calling import Calling
+from bartleby.tokenization.decoding import Decoding
 from bartleby.tokenization.encoding import BatchEncoding
 from bartleby.tokenization.lengths import TruncationStrategy, kept_sizes, strategy
 from bartleby.tokenization.rows import CallOptions
@@ -14,7 +15,7 @@ from bartleby.tokenization.rows import CallOptions
 Ids = Sequence[int]
 
 
-class Assembling(Calling):
+class Assembling(Calling, Decoding):
     """The doors of a tokenizer that take ids of plain sequences."""
 
     def build_inputs_with_special_tokens(self, token_ids_0: Ids, token_ids_1: Ids | None = None) -> list[int]:
@@ -66,7 +67,7 @@ class Assembling(Calling):
         wrong = [item for item in tokens if not isinstance(item, str | int)]
         if wrong:
             raise TokenizerError(f"`text` must be a string, or a list of tokens or ids, but holds {wrong[0]!r:.100}.")
-        return [item if isinstance(item, int) else self._tokenizer.token_to_id(item) for item in tokens]
+        return [item if isinstance(item, int) else self.convert_tokens_to_ids(item) for item in tokens]
 
     def prepare_for_model(
         self, ids: Ids, pair_ids: Ids | None = None, prepend_batch_axis: bool = False, **options: Unpack[CallOptions]

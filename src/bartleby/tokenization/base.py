@@ -16,11 +16,11 @@ from tokenizers import AddedToken, Tokenizer
 from bartleby.errors import TokenizerError
 from bartleby.tokenization.assembling import Assembling
 from bartleby.tokenization.chat_template import ChatTemplates
-from bartleby.tokenization.decoding import Decoding
 from bartleby.tokenization.files import (
     Merges,
     StrPath,
     Vocabulary,
+    is_path,
     need_files,
     read_backend,
     read_merges,
@@ -36,7 +36,7 @@ from bartleby.tokenization.vocabulary_training import train_backend
 SIDES = ("left", "right")
 
 
-class PreTrainedTokenizer(ChatTemplates, Assembling, Decoding, Saving):
+class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
     """Text to ids and back. Not used by itself: see BartTokenizer, BlenderbotTokenizer, BlenderbotSmallTokenizer."""
 
     vocab_files_names: ClassVar[dict[str, str]] = {
@@ -61,6 +61,7 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Decoding, Saving):
         "model_max_length": UNLIMITED,
         "clean_up_tokenization_spaces": True,
         "split_special_tokens": False,
+        "special_tokens_pattern": None,
         "chat_template": None,
         "name_or_path": "",
         "verbose": True,
@@ -93,7 +94,9 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Decoding, Saving):
         elif tokenizer_file is not None:
             self._tokenizer = read_backend(tokenizer_file)
         else:
-            self._tokenizer = self._from_vocabulary(vocab or vocab_file, merges or merges_file)
+            self._tokenizer = self._from_vocabulary(
+                vocab_file if vocab is None else vocab, merges_file if merges is None else merges
+            )
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._add_missing_tokens(added_tokens_decoder or {})
@@ -127,7 +130,7 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Decoding, Saving):
             raise TokenizerError(f"{type(self).__name__} has no option `{key}`. {hint}")
         for key, default in self.OPTIONS.items():
             value = options.get(key)
-            setattr(self, key, default if value is None else value)
+            setattr(self, key, getattr(type(self), key, default) if value is None else value)
 
     def _from_vocabulary(self, vocab: Any, merges: Any) -> Tokenizer:
         if vocab is None and merges is None:
@@ -135,8 +138,8 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Decoding, Saving):
                 str(self._named_tokens[name]) for name in self.first_tokens if self._named_tokens[name] is not None
             ]
             return self.build_backend({token: index for index, token in enumerate(dict.fromkeys(names))}, [])
-        missing = {"vocab_file": vocab, "merges_file": merges}
-        need_files({key: value for key, value in missing.items() if value is None or isinstance(value, str)})
+        sources = {"vocab_file": vocab, "merges_file": merges}
+        need_files({key: source for key, source in sources.items() if source is None or is_path(source)})
         vocabulary = read_vocabulary(vocab)
         return self.build_backend(vocabulary, read_merges(merges, vocabulary))
 
@@ -153,9 +156,7 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Decoding, Saving):
         there = {str(token) for token in self._tokenizer.get_added_tokens_decoder().values()}
         ordered = [decoded[index] for index in sorted(decoded)]
         named = {str(token) for token in special}
-        for token in (
-            {str(token): token for token in [*special, *ordered]}.values() if not decoded else [*ordered, *special]
-        ):
+        for token in [*ordered, *special]:
             if str(token) in there:
                 continue
             there.add(str(token))
@@ -182,7 +183,8 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Decoding, Saving):
     def __setattr__(self, name: str, value: Any) -> None:
         """Options that shape the backend take effect when they are assigned."""
         super().__setattr__(name, value)
-        if name in (*type(self).own_options, "split_special_tokens") and "_pipeline" in self.__dict__:
+        shaping = (*type(self).own_options, "split_special_tokens", "special_tokens_pattern")
+        if name in shaping and "_pipeline" in self.__dict__:
             self._refresh()
 
     def _variant(self, add_prefix_space: bool | None, split_special_tokens: bool | None) -> Self:
@@ -217,6 +219,11 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Decoding, Saving):
     def backend_tokenizer(self) -> Tokenizer:
         """The `tokenizers.Tokenizer` itself."""
         return self._tokenizer
+
+    @property
+    def decoder(self) -> Any:
+        """The part of the backend that makes text of tokens."""
+        return self._tokenizer.decoder
 
     @property
     def vocab_size(self) -> int:
@@ -271,12 +278,16 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Decoding, Saving):
         """
         renamed = dict(special_tokens_map or {})
         named = {
-            name: None if token is None else renamed_token(token, renamed) for name, token in self._named_tokens.items()
+            name: None if token is None else as_special(name, renamed_token(token, renamed))
+            for name, token in self._named_tokens.items()
         }
         additional = [renamed_token(token, renamed) for token in self._additional_tokens]
         additional += checked_tokens(new_special_tokens or [], "new_special_tokens")
-        ordered = [named[name] for name in (*self.first_tokens, *NAMES)] + additional
-        special = {str(token): as_special("", token) for token in ordered if token is not None}
+        ordered = [*(named[name] for name in (*self.first_tokens, *NAMES)), *(as_special("", t) for t in additional)]
+        special: dict[str, AddedToken] = {}
+        for token in ordered:
+            if token is not None:
+                special.setdefault(str(token), token)
         learnt = self._learn(text_iterator, vocab_size, list(special.values()), length, kwargs)
         options: dict[str, Any] = {
             **self.init_kwargs,

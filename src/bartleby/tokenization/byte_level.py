@@ -5,6 +5,7 @@ Every byte of UTF-8 text is a symbol, so no text is unknown, and a space belongs
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -48,6 +49,11 @@ class ByteLevelTokenizer(PreTrainedTokenizer):
     def adjust_backend(self) -> None:
         """`add_prefix_space` and the special tokens as they are now; a pre-tokenizer of another kind is left alone."""
         super().adjust_backend()
+        try:
+            codecs.lookup_error(self.errors)
+        except LookupError:
+            known = "'replace', 'ignore' and 'strict'"
+            raise TokenizerError(f"`errors` must be a name such as {known}, but is {self.errors!r}.") from None
         present = self._tokenizer.pre_tokenizer
         if present is None or isinstance(present, pre_tokenizers.ByteLevel):
             settings = json.loads(present.__getstate__()) if present is not None else {}
@@ -64,7 +70,8 @@ class ByteLevelTokenizer(PreTrainedTokenizer):
     def _ids_to_text(self, ids: list[int], skip_special_tokens: bool) -> str:
         if self.errors == "replace":
             return super()._ids_to_text(ids, skip_special_tokens)
-        tokens = self.convert_ids_to_tokens(ids, skip_special_tokens=skip_special_tokens)
+        special = {index for index, token in self.added_tokens_decoder.items() if token.special and skip_special_tokens}
+        tokens = [self._tokenizer.id_to_token(index) for index in ids if index not in special]
         try:
             return self.convert_tokens_to_string([token for token in tokens if token is not None])
         except UnicodeDecodeError as error:
@@ -121,6 +128,8 @@ class BartTokenizer(ByteLevelTokenizer):
     def adjust_backend(self) -> None:
         """RoBERTa's post-processor lays sequences out as the pattern does, and trims spaces off the offsets."""
         super().adjust_backend()
+        if self.special_tokens_pattern != "cls_double_sep":
+            return
         self._tokenizer.post_processor = processors.RobertaProcessing(
             (str(self.sep_token), int(self.sep_token_id or 0)),
             (str(self.cls_token), int(self.cls_token_id or 0)),

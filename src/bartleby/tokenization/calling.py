@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Self, Unpack
@@ -21,7 +21,6 @@ CALL_OPTIONS = frozenset(CallOptions.__annotations__)
 REPLACED = {
     "truncation_strategy": "truncation='longest_first' (or another strategy)",
     "pad_to_max_length": "padding='max_length'",
-    "max_target_length": "text_target=… in a second call with its own max_length",
 }
 
 
@@ -243,6 +242,25 @@ class Calling(SpecialTokens):
         side = checked_side(padding_side or self.padding_side)
         columns, tensors = pad_columns(encoded_inputs, self.model_input_names[0], lengths, fills, side, wants_mask)
         return BatchEncoding(columns, tensor_type=return_tensors or tensors)
+
+    def prepare_seq2seq_batch(
+        self,
+        src_texts: Sequence[str],
+        tgt_texts: Sequence[str] | None = None,
+        max_length: int | None = None,
+        max_target_length: int | None = None,
+        padding: bool | str = "longest",
+        return_tensors: Any = None,
+        truncation: bool | str = True,
+        **kwargs: Any,
+    ) -> BatchEncoding:
+        """Sources and, as `labels`, targets; `text_target` of a call does the same. Cuts to `model_max_length`."""
+        options: dict[str, Any] = {"padding": padding, "return_tensors": return_tensors, "truncation": truncation}
+        batch = self(list(src_texts), max_length=max_length, **options, **kwargs)
+        if tgt_texts is not None:
+            limit = max_length if max_target_length is None else max_target_length
+            batch["labels"] = self(text_target=list(tgt_texts), max_length=limit, **options, **kwargs)["input_ids"]
+        return batch
 
     # ---- target texts, as in older releases ----------------------------------------------------------------------
 

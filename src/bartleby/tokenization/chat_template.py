@@ -43,6 +43,13 @@ class ChatTemplates(Calling):
         are those the template writes; no others are added. `kwargs` are variables of the template.
         Raises: TokenizerError without a template, for an empty conversation, and for a template that fails.
         """
+        unsupported = [
+            name for name in ("return_assistant_tokens_mask", "sanitize_control_tokens") if kwargs.pop(name, False)
+        ]
+        if unsupported:
+            raise TokenizerError(
+                f"`{unsupported[0]}` is not supported: no template of this family marks what it needs."
+            )
         template = self.get_chat_template(chat_template, tools)
         batched = bool(conversation) and not isinstance(conversation[0], Mapping)
         variables = {**self.special_tokens_map, **kwargs, "tools": tools, "documents": documents}
@@ -65,6 +72,18 @@ class ChatTemplates(Calling):
             **(tokenizer_kwargs or {}),
         )
         return encoded if return_dict else encoded["input_ids"]
+
+    def encode_message_with_chat_template(
+        self, message: Mapping[str, Any], conversation_history: Conversation | None = None, **kwargs: Any
+    ) -> list[int]:
+        """The ids one more message adds to a conversation; only templates that leave earlier messages as they are."""
+        history = list(conversation_history or [])
+        whole: list[int] = self.apply_chat_template([*history, message], return_dict=False, **kwargs)
+        before: list[int] = self.apply_chat_template(history, return_dict=False, **kwargs) if history else []
+        shared = next(
+            (place for place, (old, new) in enumerate(zip(before, whole, strict=False)) if old != new), len(before)
+        )
+        return whole[shared:]
 
     def get_chat_template(
         self, chat_template: str | None = None, tools: Sequence[Mapping[str, Any]] | None = None

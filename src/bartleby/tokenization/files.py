@@ -21,6 +21,11 @@ StrPath = str | os.PathLike[str]
 MOST_FAULTS = 20  # of one file, before the rest is only counted
 
 
+def is_path(source: Any) -> bool:
+    """Whether a vocabulary is given as a file's name, not as itself."""
+    return isinstance(source, str | os.PathLike)
+
+
 def need_files(files: Mapping[str, StrPath | None]) -> None:
     """Raises: CheckpointError naming every argument that is missing or names no file."""
     faults = [

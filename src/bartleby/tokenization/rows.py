@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 
 from bartleby.errors import TokenizerError
 from bartleby.tokenization.lengths import Lengths, PaddingStrategy, Side, TruncationStrategy, truncate
@@ -74,11 +74,21 @@ class Request:
         return {**columns, "length": [len(row) for row in rows]} if self.return_length else columns
 
 
+class TextEncoder(Protocol):
+    """What encodes bare texts: a `tokenizers.Tokenizer`, or something in front of one."""
+
+    def encode_batch(
+        self, input: Sequence[Any], is_pretokenized: bool = False, add_special_tokens: bool = True
+    ) -> list[Encoding]:
+        """An encoding for each text, or for each list of words."""
+        ...
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """The parts of a tokenizer that rows are made with."""
 
-    tokenizer: Tokenizer
+    tokenizer: TextEncoder
     joiner: Any  # a post-processor that adds special tokens and leaves offsets alone
     special_tokens: tuple[int, int]  # how many stand around one sequence, and around two
 
@@ -116,7 +126,7 @@ class Pipeline:
         truncate(first, second, limit - reserved, request.lengths, request.truncation_side)
 
 
-def bare(tokenizer: Tokenizer, texts: Sequence[Text], name: str, split: bool) -> list[Encoding]:
+def bare(tokenizer: TextEncoder, texts: Sequence[Text], name: str, split: bool) -> list[Encoding]:
     """The texts encoded without special tokens.
 
     Raises: TokenizerError naming the first text that is no text.

@@ -177,6 +177,8 @@ class Saving(SpecialTokens):
             str(index): token_as_dict(token) for index, token in self._added_tokens().items()
         }
         del config["name_or_path"], config["verbose"]
+        if config["special_tokens_pattern"] == type(self).special_tokens_pattern:
+            del config["special_tokens_pattern"]
         if isinstance(template, Mapping):
             config["chat_template"] = [{"name": name, "template": text} for name, text in template.items()]
         elif template is None:

@@ -31,7 +31,9 @@ class NamedToken:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, instance: SpecialTokens, owner: type) -> str | None:
+    def __get__(self, instance: SpecialTokens | None, owner: type) -> str | None:
+        if instance is None:
+            return self  # type: ignore[return-value] # asked of the class: the descriptor, as for a property
         token = instance._named_tokens.get(self.name)
         return None if token is None else str(token)
 
@@ -45,7 +47,9 @@ class NamedTokenId:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name.removesuffix("_id")
 
-    def __get__(self, instance: SpecialTokens, owner: type) -> int | None:
+    def __get__(self, instance: SpecialTokens | None, owner: type) -> int | None:
+        if instance is None:
+            return self  # type: ignore[return-value]
         token = instance._named_tokens.get(self.name)
         return None if token is None else instance._tokenizer.token_to_id(str(token))
 
@@ -193,6 +197,12 @@ class SpecialTokens:
             self._set_named_token(name, token)
         return added
 
+    def sanitize_special_tokens(self) -> int:
+        """Put every special token into the vocabulary; returns how many it lacked."""
+        return self.add_tokens(
+            [as_special("", token) for token in self.all_special_tokens_extended], special_tokens=True
+        )
+
     def _set_named_token(self, name: str, value: Token | None) -> None:
         """Raises: TokenizerError for a token the vocabulary lacks, which would silently become unk."""
         if value is not None:
@@ -209,6 +219,9 @@ class SpecialTokens:
 
     def template(self, pair: bool = False) -> list[tuple[str, int]]:
         """The pattern as pieces: a named token without its `_token`, or "$A" or "$B", each with a type id."""
+        if self.special_tokens_pattern not in PATTERNS:
+            known = ", ".join(map(repr, PATTERNS))
+            raise TokenizerError(f"`special_tokens_pattern` must be {known}, but is {self.special_tokens_pattern!r}.")
         pieces = (piece.partition(":") for piece in PATTERNS[self.special_tokens_pattern][pair].split())
         return [(name, int(type_id or 0)) for name, _, type_id in pieces]
 
