@@ -206,8 +206,13 @@ def _frozen_set(items: Iterable[Any] = ()) -> frozenset[Any]:
     return frozenset(map(checked_key, items))
 
 
+def _no_bytes() -> bytes:
+    """How protocol 2 writes empty bytes."""
+    return b""
+
+
 def _encoded(text: str, encoding: str) -> bytes:
-    """How protocol 2 writes bytes."""
+    """How protocol 2 writes other bytes."""
     if encoding != "latin1":
         raise ValueError(f"bytes in {encoding}")
     return text.encode("latin1")
@@ -221,6 +226,7 @@ PLAIN: dict[str, object] = functions(
         "__builtin__.set": _set,
         "builtins.frozenset": _frozen_set,
         "__builtin__.frozenset": _frozen_set,
+        "__builtin__.bytes": _no_bytes,
         "_codecs.encode": _encoded,
     }
 )

@@ -75,11 +75,18 @@ def replace_files(folder: Path, writers: Mapping[str, Writer], is_stale: Callabl
             _flush_folder(folder)
             os.replace(folder / record, folder / RECORD)  # from here on the new files count
         except BaseException:
-            for temporary in [*moves, record]:
-                with suppress(OSError):
-                    os.unlink(folder / temporary)
+            if not (folder / RECORD).exists():  # an interrupt may come just after the rename
+                for temporary in [*moves, record]:
+                    with suppress(OSError):
+                        os.unlink(folder / temporary)
             raise
-        _finish(folder)
+        try:
+            _finish(folder)
+        except OSError as error:
+            raise CheckpointError(
+                f"{folder} is saved, but some files still have temporary names: {error.strerror or error}. "
+                "This library loads it as it is; the next save puts it in order."
+            ) from error
 
 
 def _finish(folder: Path) -> None:
