@@ -28,7 +28,7 @@ from bartleby.tokenization.files import (
     token_from_dict,
 )
 from bartleby.tokenization.lengths import UNLIMITED, Side
-from bartleby.tokenization.rows import Pipeline
+from bartleby.tokenization.rows import Pipeline, without_post_processor
 from bartleby.tokenization.saving import Saving
 from bartleby.tokenization.special_tokens import NAMES, Token, as_special, checked_tokens
 from bartleby.tokenization.vocabulary_training import train_backend
@@ -178,7 +178,7 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
         self._tokenizer.encode_special_tokens = bool(self.split_special_tokens)
         self.adjust_backend()
         numbers = self.num_special_tokens_to_add(False), self.num_special_tokens_to_add(True)
-        self._pipeline = Pipeline(self._tokenizer, self.pattern_processor(), numbers)
+        self._pipeline = Pipeline(without_post_processor(self._tokenizer), self._tokenizer.post_processor, numbers)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Options that shape the backend take effect when they are assigned."""

@@ -1,16 +1,17 @@
 """From texts to encoded rows: what a call asks for, and the pass through the tokenizers library that carries it out.
 
-The shared Rust tokenizer is never told to truncate or pad: that would be state that concurrent calls fight over. It
-encodes texts bare; cutting, special tokens and padding are applied to each encoding afterwards.
+The shared Rust tokenizer is never told to truncate or pad: that would be state that concurrent calls fight over. Texts
+are encoded bare; cutting, special tokens and padding are applied to each encoding afterwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Protocol, TypedDict
 
-from tokenizers import Encoding
+from tokenizers import Encoding, Tokenizer
 
 from bartleby.errors import TokenizerError
 from bartleby.tokenization.lengths import Lengths, PaddingStrategy, Side, TruncationStrategy, truncate
@@ -89,7 +90,7 @@ class Pipeline:
     """The parts of a tokenizer that rows are made with."""
 
     tokenizer: TextEncoder
-    joiner: Any  # a post-processor that adds special tokens and leaves offsets alone
+    joiner: Any  # the post-processor: it puts special tokens around one encoding, or around and between two
     special_tokens: tuple[int, int]  # how many stand around one sequence, and around two
 
     def encode(
@@ -124,6 +125,25 @@ class Pipeline:
                 f"`max_length` must be at least {reserved}, the special tokens' number, but is {limit}."
             )
         truncate(first, second, limit - reserved, request.lengths, request.truncation_side)
+
+
+def without_post_processor(tokenizer: Tokenizer) -> Tokenizer:
+    """A tokenizer that shares the model of another and only encodes.
+
+    What a post-processor has been through cannot be joined with a second sequence: it already says it is the first.
+    """
+    made = Tokenizer(tokenizer.model)
+    if tokenizer.normalizer is not None:
+        made.normalizer = tokenizer.normalizer
+    if tokenizer.pre_tokenizer is not None:
+        made.pre_tokenizer = tokenizer.pre_tokenizer
+    made.encode_special_tokens = tokenizer.encode_special_tokens
+    added = sorted(tokenizer.get_added_tokens_decoder().items())
+    for special, run in groupby((token for _, token in added), key=lambda token: token.special):
+        (made.add_special_tokens if special else made.add_tokens)(list(run))
+    if made.get_added_tokens_decoder().keys() != dict(added).keys():
+        raise TokenizerError("The vocabulary has gaps between its ids, so that added tokens have no place behind it.")
+    return made
 
 
 def bare(tokenizer: TextEncoder, texts: Sequence[Text], name: str, split: bool) -> list[Encoding]:

@@ -226,7 +226,7 @@ class SpecialTokens:
         return [(name, int(type_id or 0)) for name, _, type_id in pieces]
 
     def pattern_processor(self) -> Any:
-        """A post-processor that lays sequences out in `special_tokens_pattern` and leaves offsets alone.
+        """A post-processor that lays sequences out in `special_tokens_pattern`.
 
         Raises: TokenizerError when the pattern needs a token that is not set.
         """
