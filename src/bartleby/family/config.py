@@ -16,7 +16,6 @@ from bartleby.family.fields import (
     Activation,
     Alias,
     Amount,
-    Check,
     Count,
     Deviation,
     Flag,
@@ -28,22 +27,6 @@ from bartleby.family.fields import (
     TokenIds,
 )
 from bartleby.family.record import Record
-
-__all__ = [
-    "CONFIG_CLASSES",
-    "BartConfig",
-    "BlenderbotConfig",
-    "BlenderbotSmallConfig",
-    "Check",
-    "Count",
-    "Flag",
-    "PreTrainedConfig",
-    "PretrainedConfig",
-    "TokenId",
-    "TokenIds",
-    "config_class",
-    "config_from_dict",
-]
 
 MOST_PARAMETERS = 10**12
 """A hundred times the largest published Blender: sizes beyond it are a slip of the keyboard."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints, overload
 
 from bartleby.errors import CheckpointError, OptionError, raise_all
-from bartleby.family.config import Check, Count, Flag, TokenId, TokenIds
+from bartleby.family.fields import Check, Count, Flag, TokenId, TokenIds
 from bartleby.generation.later import LATER, OUTPUTS, Implementation
 
 GENERATION_CONFIG_FILE = "generation_config.json"
