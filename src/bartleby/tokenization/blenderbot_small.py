@@ -109,13 +109,15 @@ class BlenderbotSmallTokenizer(PreTrainedTokenizer):
         if self.segmentation not in ("published", "parlai"):
             raise TokenizerError(f"`segmentation` must be 'published' or 'parlai', but is {self.segmentation!r}.")
         if self.unk_token is None:
-            raise TokenizerError(f"{type(self).__name__} needs an `unk_token`: many characters are not in its vocabulary.")
+            raise TokenizerError(
+                f"{type(self).__name__} needs an `unk_token`: many characters are not in its vocabulary."
+            )
         super()._refresh()
         encoder = SubwordEncoder(self._subwords, splitting(self.segmentation), self._tokenizer, self.unk_token)
         self._pipeline = replace(self._pipeline, tokenizer=encoder)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the parts that are made anew: numbers of added tokens would not survive the library's own pickling."""
+        """Without what is made anew: the numbers of added tokens would not survive the library's own pickling."""
         return {key: value for key, value in super().__getstate__().items() if key not in ("_pipeline", "_subwords")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -128,14 +130,16 @@ class BlenderbotSmallTokenizer(PreTrainedTokenizer):
         ordered = dict(sorted(vocabulary.items(), key=lambda item: item[1]))
         return json.dumps(ordered), "#version: 0.2\n" + "".join(f"{first} {second}\n" for first, second in self._merges)
 
-    def save_pretrained(self, save_directory: StrPath, legacy_format: bool | None = None, **kwargs: Any) -> tuple[str, ...]:
+    def save_pretrained(
+        self, save_directory: StrPath, legacy_format: bool | None = None, *arguments: Any, **kwargs: Any
+    ) -> tuple[str, ...]:
         """Write the tokenizer into a folder, made if need be; returns the files' paths.
 
         There is no tokenizer.json: that format cannot hold this vocabulary, see `subword_nmt`.
         """
         if legacy_format is False:
             raise TokenizerError("`legacy_format` must not be False: tokenizer.json cannot hold this vocabulary.")
-        return super().save_pretrained(save_directory, legacy_format=True, **kwargs)
+        return super().save_pretrained(save_directory, True, *arguments, **kwargs)
 
     def _learn(
         self,
