@@ -79,16 +79,10 @@ def open_weights(path: str | Path) -> StoredWeights:
                 f"{place} has no weights: none of {', '.join(WEIGHT_FILES)}. Download or copy them into it."
             )
         place = found
-    return _open_shards(place) if place.name.endswith(".index.json") else _open_files(place, [place])
-
-
-def _open_files(path: Path, files: list[Path]) -> StoredWeights:
-    mapped: list[MappedFile] = []
-    tensors: dict[str, StoredTensor] = {}
-    for file in files:
-        mapped.append(MappedFile(file))
-        tensors |= _read_container(mapped[-1])
-    return StoredWeights(path, tensors, mapped)
+    if place.name.endswith(".index.json"):
+        return _open_shards(place)
+    file = MappedFile(place)
+    return StoredWeights(place, _read_container(file), [file])
 
 
 def _read_container(file: MappedFile) -> dict[str, StoredTensor]:
@@ -101,18 +95,22 @@ def _read_container(file: MappedFile) -> dict[str, StoredTensor]:
 
 
 def _open_shards(index: Path) -> StoredWeights:
-    """All shards of an index.
+    """All shards of an index, which decides where a tensor is that two of them hold.
 
-    Raises: CheckpointError with every shard that is missing, or every tensor the index promises and no shard holds.
+    Raises: CheckpointError with every shard that is missing, or every tensor that is not where the index says.
     """
     promised = read_index(index)
-    files = {name: current_file(index.parent, name) for name in sorted(set(promised.values()))}
-    missing = [f"shard {name} is missing. Download or copy it." for name, file in files.items() if file is None]
+    paths = {name: current_file(index.parent, name) for name in dict.fromkeys(promised.values())}
+    missing = [f"shard {name} is missing. Download or copy it." for name, path in paths.items() if path is None]
     raise_all(CheckpointError, missing, str(index))
-    weights = _open_files(index, [file for file in files.values() if file])
-    held = set(weights.names())
+    files = {name: MappedFile(path) for name, path in paths.items() if path}
+    shards = {name: _read_container(file) for name, file in files.items()}
     lacking = [
-        f"{file} lacks tensor `{name}`. Download it again." for name, file in promised.items() if name not in held
+        f"{shard} lacks tensor `{name}`. Download it again."
+        for name, shard in promised.items()
+        if name not in shards[shard]
     ]
     raise_all(CheckpointError, lacking, str(index))
-    return weights
+    unlisted = {name: tensor for shard in shards.values() for name, tensor in shard.items() if name not in promised}
+    listed = {name: shards[shard][name] for name, shard in promised.items()}
+    return StoredWeights(index, listed | unlisted, files.values())
