@@ -15,8 +15,11 @@ from torch import Tensor
 class CacheLayer(Protocol):
     """One layer's keys and values, (rows, h, t, k); `keys` is None until the first update."""
 
-    keys: Tensor | None
-    values: Tensor | None
+    @property
+    def keys(self) -> Tensor | None: ...
+
+    @property
+    def values(self) -> Tensor | None: ...
 
     @property
     def length(self) -> int: ...

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bartleby.backends.pytorch.cache import Cache, EncoderDecoderCache
+from bartleby.backends.pytorch.generation import GenerationMixin
 from bartleby.backends.pytorch.modeling import Decoder, Encoder, TokenEmbedding, token_embedding
 from bartleby.backends.pytorch.outputs import (
     BaseModelOutput,
@@ -151,7 +152,7 @@ class HeadedModel(PreTrainedModel):
         self.model.tie_weights()
 
 
-class ConditionalGeneration(HeadedModel):
+class ConditionalGeneration(HeadedModel, GenerationMixin):
     """A distribution over the next token: summaries, replies, filled masks."""
 
     head = "conditional_generation"
@@ -360,7 +361,7 @@ class DecoderOnly(nn.Module):
         self.decoder = Decoder(config)
 
 
-class CausalLM(PreTrainedModel):
+class CausalLM(GenerationMixin):
     """The decoder alone, as a language model; it looks at encoder states where they are given."""
 
     head = "causal_lm"
@@ -385,6 +386,11 @@ class CausalLM(PreTrainedModel):
 
     def get_output_embeddings(self) -> nn.Linear:
         return self.lm_head
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of every token; (…, d) -> (…, v)."""
+        scores: Tensor = self.lm_head(hidden)
+        return scores
 
     def forward(
         self,
@@ -417,7 +423,7 @@ class CausalLM(PreTrainedModel):
             output_hidden_states,
             return_dict=True,
         )
-        logits = self.lm_head(outputs.last_hidden_state)
+        logits = self.logits(outputs.last_hidden_state)
         loss = None if labels is None else token_loss(logits, labels)
         return as_asked(CausalLMOutputWithCrossAttentions(loss, logits, **_rest(outputs)), self.config, return_dict)
 

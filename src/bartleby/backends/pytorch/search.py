@@ -1,0 +1,355 @@
+"""The search on the device: all sources and beams of a step as tensors, without a loop over rows.
+
+It must equal, token by token, the plain code in generation/search.py and generation/beams.py; benchmarks/decoding.py
+measures what it buys. Axis letters: b live sources, n rows of a source (beams or samples), r = b·n of them all,
+c candidates, t tokens so far, v vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bartleby.backends.pytorch.rules import IMPOSSIBLE, Rule
+from bartleby.generation.beams import FinishReason
+from bartleby.generation.config import GenerationConfig
+from bartleby.generation.resolution import eos_ids
+
+REASONS: tuple[FinishReason, ...] = ("eos", "length", "blocked")
+EOS, LENGTH, BLOCKED = range(3)
+GOING_ON = -1
+
+
+class Writer(Protocol):
+    """A model with its encoded sources, and the rows that are being written for them."""
+
+    def step(self, ids: Tensor) -> Tensor:
+        """Read what is new in ids (r, t) and score what comes next: float32 logits (r, v), fresh in every step.
+
+        r is first b, one row a source, and b·n after the first `reorder`.
+        """
+
+    def reorder(self, rows: Tensor) -> None:
+        """Go on with copies of these rows (r,), in this order; a row may be taken twice or not at all."""
+
+    def keep(self, sources: Tensor) -> None:
+        """Forget all sources but these; their rows are dropped by `reorder`."""
+
+
+class Noise(Protocol):
+    """Gumbel noise: the largest of log-probability plus noise is a draw by probability (arXiv 1611.01144)."""
+
+    def __call__(self, sources: Tensor, rows: int, width: int) -> Tensor:
+        """Shapes: sources (b,), the places of the live ones -> (b, rows, width)."""
+
+
+class SharedNoise:
+    """From torch's global generator. Finished sources draw too, as they do in the published releases: equal seeds draw
+    equal samples.
+    """
+
+    def __init__(self, sources: int) -> None:
+        self.sources = sources
+
+    def __call__(self, sources: Tensor, rows: int, width: int) -> Tensor:
+        exponential = torch.empty(self.sources, rows, width, device=sources.device).exponential_()
+        return exponential[sources].log_().neg_()
+
+
+class SeededNoise:
+    """From a generator for each source, so that what one draws does not depend on the others."""
+
+    def __init__(self, seed: int | None, sources: Sequence[int], device: torch.device) -> None:
+        """`sources`: the places of these sources in the whole batch."""
+        children = np.random.SeedSequence(seed).spawn(max(sources, default=-1) + 1)
+        seeds = [int(children[place].generate_state(1, np.uint64)[0] >> np.uint64(1)) for place in sources]
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+    def __call__(self, sources: Tensor, rows: int, width: int) -> Tensor:
+        exponential = torch.empty(len(sources), rows, width, device=sources.device)
+        for row, source in zip(exponential, sources.tolist(), strict=True):
+            row.exponential_(generator=self.generators[source])
+        return exponential.log_().neg_()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be written: one prompt a source, all of one length."""
+
+    options: GenerationConfig
+    rules: Sequence[Rule]
+    prompts: Tensor
+    """(b, t), the start token included."""
+    max_length: int
+    noise: Noise | None = None
+    """When sampling."""
+
+    def ruled(self, ids: Tensor, scores: Tensor, sources: Tensor) -> Tensor:
+        """The scores after all rules. Shapes: ids (r, t), scores (r, v), changed in place, sources (b,) -> (r, v)."""
+        rows = sources.repeat_interleave(len(ids) // len(sources))
+        for rule in self.rules:
+            scores = rule(ids, scores, rows)
+        return scores
+
+    def ends(self, tokens: Tensor) -> Tensor:
+        """Which tokens end a sequence."""
+        eos = torch.tensor(eos_ids(self.options), dtype=tokens.dtype, device=tokens.device)
+        return (tokens[..., None] == eos).any(dim=-1)
+
+
+@dataclass
+class Written:
+    """Outputs of some sources. Shapes: ids (b, n, max_length), prompt included; all others (b, n)."""
+
+    ids: Tensor
+    lengths: Tensor
+    """Of what was written after the prompt; what stands behind it means nothing."""
+    scores: Tensor
+    reasons: Tensor
+    """Why each ended, as places in REASONS."""
+
+    @classmethod
+    def nothing(cls, task: Task, rows: int) -> Written:
+        """Room for `rows` outputs of each source that hold only the prompt, with the score of impossible ones."""
+        count, length = task.prompts.shape
+        ids = task.prompts.new_zeros(count, rows, task.max_length)
+        ids[:, :, :length] = task.prompts[:, None]
+        zeros = task.prompts.new_zeros(count, rows)
+        return cls(ids, zeros, torch.full_like(zeros, IMPOSSIBLE, dtype=torch.float32), zeros.clone())
+
+    def of(self, sources: Tensor) -> Written:
+        """The outputs of these sources."""
+        return Written(self.ids[sources], self.lengths[sources], self.scores[sources], self.reasons[sources])
+
+    def take(self, index: Tensor) -> Written:
+        """Of each source the outputs `index` (b, k)."""
+        at = torch.arange(len(index), device=index.device)[:, None], index
+        return Written(self.ids[at], self.lengths[at], self.scores[at], self.reasons[at])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Written], dim: int) -> Written:
+        """Those of several, side by side (`dim` 1) or one below the other (0)."""
+        columns = zip(*((part.ids, part.lengths, part.scores, part.reasons) for part in parts), strict=True)
+        return cls(*(torch.cat(column, dim) for column in columns))
+
+
+class State(Protocol):
+    """The rows of all live sources."""
+
+    sources: Tensor
+    """(b,): their places in the task."""
+
+    def written(self) -> Tensor:
+        """What the writer reads next, (r, t): the prompts at first, then all rows."""
+
+    def advance(self, logits: Tensor) -> Tensor | None:
+        """Write the next token. Shapes: (r, v) -> the rows that go on, (b, n); None if they all do as they stand."""
+
+    def settled(self) -> Tensor:
+        """Which sources need not go on, (b,)."""
+
+    def result(self) -> Written:
+        """What the sources have come to, `num_return_sequences` each."""
+
+    def keep(self, sources: Tensor) -> None:
+        """Go on with these of the live sources, (k,)."""
+
+
+def search(task: Task, writer: Writer) -> Written:
+    """Write every source's outputs, in the order of the prompts."""
+    state: State = Beams(task) if task.options.num_beams > 1 else Rows(task)
+    places: list[Tensor] = []
+    parts: list[Written] = []
+    while True:
+        logits = writer.step(state.written())
+        rows = state.advance(logits)
+        settled = state.settled()
+        if bool(settled.any()):  # here a step waits for the device
+            kept = (~settled).nonzero()[:, 0]
+            places.append(state.sources[settled])
+            parts.append(state.result().of(settled))
+            if len(kept) == 0:
+                return Written.joined(parts, dim=0).of(torch.cat(places).argsort())
+            rows = torch.arange(len(logits), device=kept.device).view(len(settled), -1) if rows is None else rows
+            rows = rows[kept]
+            state.keep(kept)
+            writer.keep(kept)
+        if rows is not None:
+            writer.reorder(rows.flatten())
+
+
+class Rows:
+    """Greedy search and sampling: each row takes its best token, or draws one, until it ends."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.length = task.prompts.shape[1]
+        self.sources = torch.arange(len(task.prompts), device=task.prompts.device)
+        self.rows = Written.nothing(task, task.options.num_return_sequences)
+        self.rows.scores.zero_()
+        self.rows.reasons.fill_(GOING_ON)
+        self.is_first = True
+
+    def written(self) -> Tensor:
+        ids = self.rows.ids[:, :1] if self.is_first else self.rows.ids
+        return ids[:, :, : self.length].flatten(0, 1)
+
+    def advance(self, logits: Tensor) -> Tensor | None:
+        count, copies = self.rows.lengths.shape
+        ruled = self.task.ruled(self.written(), logits.clone(), self.sources)
+        scores = ruled.unflatten(0, (count, -1))  # (b, n, v), in the first step (b, 1, v)
+        keys = scores
+        if self.task.noise is not None:
+            keys = scores + self.task.noise(self.sources, copies, logits.shape[1])
+        tokens = keys.argmax(dim=2).expand(count, copies)
+        possible = scores.expand(count, copies, -1).gather(2, tokens[:, :, None])[:, :, 0] > IMPOSSIBLE
+        likely = (logits - logits.logsumexp(dim=1, keepdim=True)).unflatten(0, (count, -1)).expand(count, copies, -1)
+        self._write(tokens, possible, likely.gather(2, tokens[:, :, None])[:, :, 0])
+        was_first, self.is_first = self.is_first, False
+        if not was_first or copies == 1:
+            return None
+        return torch.arange(count, device=logits.device)[:, None].expand(count, copies)
+
+    def _write(self, tokens: Tensor, possible: Tensor, likely: Tensor) -> None:
+        """Put the tokens at the end of the rows that have not ended, and say which end there; all (b, n)."""
+        rows, goes_on = self.rows, self.rows.reasons == GOING_ON
+        takes = goes_on & possible
+        rows.ids[:, :, self.length] = tokens
+        rows.scores += likely.masked_fill(~takes, 0)
+        rows.lengths += takes
+        self.length += 1
+        last = LENGTH if self.length >= self.task.max_length else GOING_ON
+        reason = torch.full_like(rows.reasons, last).masked_fill_(self.task.ends(tokens), EOS)
+        reason.masked_fill_(~possible, BLOCKED)
+        rows.reasons = torch.where(goes_on, reason, rows.reasons)
+
+    def settled(self) -> Tensor:
+        return (self.rows.reasons != GOING_ON).all(dim=1)
+
+    def result(self) -> Written:
+        return self.rows
+
+    def keep(self, sources: Tensor) -> None:
+        self.sources = self.sources[sources]
+        self.rows = self.rows.of(sources)
+
+
+@dataclass
+class Candidates:
+    """The best ways to go on by one token, best first; (b, c). An impossible one has the score -inf and is none."""
+
+    scores: Tensor
+    beams: Tensor
+    tokens: Tensor
+
+
+class Beams:
+    """Beam search: each source keeps its n best unfinished outputs, until none can beat those it has finished.
+
+    A beam or a finished output that is not there yet has the score -inf.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.options = task, task.options
+        self.prompt_length = self.length = task.prompts.shape[1]
+        self.sources = torch.arange(len(task.prompts), device=task.prompts.device)
+        self.finished = Written.nothing(task, task.options.num_beams)
+        self.ids = self.finished.ids.clone()
+        self.scores = self.finished.scores.clone()
+        self.scores[:, 0] = 0  # one beam: several alike would find the same candidates
+
+    def written(self) -> Tensor:
+        ids = self.ids[:, :1] if self.length == self.prompt_length else self.ids
+        return ids[:, :, : self.length].flatten(0, 1)
+
+    def advance(self, logits: Tensor) -> Tensor:
+        found = self._candidates(logits)
+        possible = found.scores > IMPOSSIBLE
+        ends = self.task.ends(found.tokens)
+        is_full = self.length + 1 >= self.task.max_length
+        n = self.options.num_beams
+        # An end counts only among the n best: the candidates behind them are there to go on with.
+        ended = (possible & (ends | is_full))[:, :n]
+        blocked = ~possible.any(dim=1)
+        some_ended, some_blocked = torch.stack([ended.any(), blocked.any()]).tolist()
+        if some_blocked:
+            self._finish(self.ids, self.scores.masked_fill(~blocked[:, None], IMPOSSIBLE), BLOCKED)
+        if some_ended:
+            ids = self._extended(found.beams[:, :n], found.tokens[:, :n])
+            reasons = torch.full_like(found.tokens[:, :n], LENGTH).masked_fill_(ends[:, :n], EOS)
+            self._finish(ids, found.scores[:, :n].masked_fill(~ended, IMPOSSIBLE), reasons, written=1)
+        goes_on = possible & ~ends & (not is_full)
+        return self._go_on(found, goes_on, rows_before=len(logits) // len(self.sources))
+
+    def _candidates(self, logits: Tensor) -> Candidates:
+        count, n, v = len(self.sources), self.options.num_beams, logits.shape[1]
+        scores = self.task.ruled(self.written(), logits.log_softmax(dim=1), self.sources)
+        totals = (scores.unflatten(0, (count, -1)) + self.scores[:, :, None]).flatten(1)  # (b, n·v)
+        # Enough of them for n beams after every end token took its n.
+        wanted = max(2, 1 + len(eos_ids(self.options))) * n
+        if self.task.noise is None:
+            best, places = totals.topk(wanted)
+        else:
+            places = (totals + self.task.noise(self.sources, n, v).flatten(1)).topk(wanted).indices
+            best, order = totals.gather(1, places).sort(dim=1, descending=True, stable=True)
+            places = places.gather(1, order)
+        return Candidates(best, places // v, places % v)
+
+    def _go_on(self, found: Candidates, goes_on: Tensor, rows_before: int) -> Tensor:
+        """The best n candidates that go on become the beams; returns the rows they come from."""
+        first = (~goes_on).byte().argsort(dim=1, stable=True)[:, : self.options.num_beams]
+        scores = found.scores.masked_fill(~goes_on, IMPOSSIBLE)
+        parents = found.beams.masked_fill(~goes_on, 0).gather(1, first)
+        self.ids = self._extended(parents, found.tokens.gather(1, first))
+        self.scores = scores.gather(1, first)
+        self.length += 1
+        places = torch.arange(len(parents), device=parents.device)[:, None]
+        return places * rows_before + parents
+
+    def _extended(self, beams: Tensor, tokens: Tensor) -> Tensor:
+        """Copies of these beams with a token more; (b, k) -> (b, k, max_length)."""
+        ids = self.ids[torch.arange(len(beams), device=beams.device)[:, None], beams]
+        ids[:, :, self.length] = tokens
+        return ids
+
+    def _finish(self, ids: Tensor, scores: Tensor, reasons: Tensor | int, written: int = 0) -> None:
+        """Keep the n best of what was finished before and of these; of equals, the earlier."""
+        length = self.length - self.prompt_length + written
+        new = Written(
+            ids,
+            torch.full_like(self.finished.lengths, length),
+            self._normalized(scores, length),
+            self.finished.reasons.new_zeros(scores.shape) + reasons,
+        )
+        both = Written.joined([self.finished, new], dim=1)
+        order = both.scores.argsort(dim=1, descending=True, stable=True)
+        self.finished = both.take(order[:, : self.options.num_beams])
+
+    def _normalized(self, scores: Tensor, length: int) -> Tensor:
+        return scores / float(max(length, 1) ** self.options.length_penalty)
+
+    def settled(self) -> Tensor:
+        none_left = self.scores[:, 0] == IMPOSSIBLE
+        worst = self.finished.scores[:, -1]
+        if self.options.early_stopping is True:
+            return none_left | (worst > IMPOSSIBLE)
+        length = self.length - self.prompt_length
+        if self.options.early_stopping == "never" and self.options.length_penalty > 0:
+            length = self.task.max_length - self.prompt_length
+        best = self._normalized(self.scores[:, 0], length)
+        return none_left | ((worst > IMPOSSIBLE) & (best <= worst))
+
+    def result(self) -> Written:
+        """Where the rules left fewer different outputs than are asked for, the last is repeated."""
+        there = (self.finished.scores > IMPOSSIBLE).sum(dim=1, keepdim=True)
+        index = torch.arange(self.options.num_return_sequences, device=there.device)
+        return self.finished.take(torch.minimum(index, (there - 1).clamp(min=0)))
+
+    def keep(self, sources: Tensor) -> None:
+        self.sources, self.ids, self.scores = self.sources[sources], self.ids[sources], self.scores[sources]
+        self.finished = self.finished.of(sources)
