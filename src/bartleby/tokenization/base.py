@@ -182,10 +182,15 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Options that shape the backend take effect when they are assigned."""
+        before = self.__dict__.get(name)
         super().__setattr__(name, value)
         shaping = (*type(self).own_options, "split_special_tokens", "special_tokens_pattern")
         if name in shaping and "_pipeline" in self.__dict__:
-            self._refresh()
+            try:
+                self._refresh()
+            except TokenizerError:
+                super().__setattr__(name, before)
+                raise
 
     def _variant(self, add_prefix_space: bool | None, split_special_tokens: bool | None) -> Self:
         """This tokenizer, or a kept copy with other settings, for calls that ask for them."""

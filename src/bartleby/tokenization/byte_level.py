@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from bartleby.errors import TokenizerError
+from bartleby.tokenization.assembling import Ids
 from bartleby.tokenization.base import PreTrainedTokenizer, PreTrainedTokenizerFast
 from bartleby.tokenization.files import Merges, StrPath, Vocabulary
 from bartleby.tokenization.special_tokens import Token
@@ -181,6 +182,14 @@ class BlenderbotTokenizer(ByteLevelTokenizer):
             mask_token=mask_token,
             **kwargs,
         )
+
+    def template(self, pair: bool = False) -> list[tuple[str, int]]:
+        """The pattern, but nothing around two sequences."""
+        return [("$A", 0), ("$B", 1)] if pair else super().template(pair)
+
+    def build_inputs_with_special_tokens(self, token_ids_0: Ids, token_ids_1: Ids | None = None) -> list[int]:
+        """`A </s>`; a second sequence is ignored, as documented."""
+        return super().build_inputs_with_special_tokens(token_ids_0)
 
 
 class BartTokenizerFast(BartTokenizer, PreTrainedTokenizerFast):

@@ -51,6 +51,8 @@ class ChatTemplates(Calling):
                 f"`{unsupported[0]}` is not supported: no template of this family marks what it needs."
             )
         template = self.get_chat_template(chat_template, tools)
+        if not isinstance(conversation, list | tuple):
+            raise TokenizerError(f"`conversation` must be a list of messages, but is {conversation!r:.100}.")
         batched = bool(conversation) and not isinstance(conversation[0], Mapping)
         variables = {**self.special_tokens_map, **kwargs, "tools": tools, "documents": documents}
         variables["add_generation_prompt"] = add_generation_prompt
@@ -115,7 +117,7 @@ def render(template: str, conversation: Conversation, variables: Mapping[str, An
     need_extra("templates", "Rendering a chat template")
     import jinja2
 
-    if isinstance(conversation, str) or not conversation:
+    if not conversation:
         raise TokenizerError(f"`conversation` must be a list of at least one message, but is {conversation!r:.100}.")
     wrong = [number for number, turn in enumerate(conversation) if not isinstance(turn, Mapping) or "role" not in turn]
     if wrong:

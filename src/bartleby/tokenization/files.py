@@ -173,7 +173,11 @@ def token_from_dict(value: Mapping[str, Any]) -> AddedToken:
     Raises: TokenizerError for an unknown field or a missing `content`.
     """
     fields = {key: part for key, part in value.items() if key != "__type"}
-    try:
-        return AddedToken(fields.pop("content"), **fields)
-    except (KeyError, TypeError) as error:
-        raise TokenizerError(f"{dict(value)!r} does not describe an added token: {error!r}.") from None
+    flags = {"lstrip", "normalized", "rstrip", "single_word", "special"}
+    content = fields.pop("content", None)
+    if not isinstance(content, str) or not fields.keys() <= flags:  # the library would print what it does not know
+        known = ", ".join(sorted(flags))
+        raise TokenizerError(
+            f"{dict(value)!r} does not describe an added token: it has `content` and may have {known}."
+        )
+    return AddedToken(content, **fields)

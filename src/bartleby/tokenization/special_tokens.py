@@ -13,13 +13,12 @@ Token = str | AddedToken
 
 NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
-# What stands around one sequence and around two, in the vocabulary of tokenizers' templates. `eos` leaves a pair bare:
-# the published Blenderbot tokenizer defines no template for two sequences.
+# What stands around one sequence and around two: a named token, or a sequence; behind the colon the type id, if not 0.
 PATTERNS: dict[str, tuple[str, str]] = {
     "none": ("$A", "$A $B:1"),
     "cls_sep": ("cls $A sep", "cls $A sep $B:1 sep:1"),
     "cls_double_sep": ("cls $A sep", "cls $A sep sep $B sep"),
-    "eos": ("$A eos", "$A $B:1"),
+    "eos": ("$A eos", "$A eos $B:1 eos:1"),
     "bos": ("bos $A", "bos $A bos:1 $B:1"),
     "bos_eos": ("bos $A eos", "bos $A eos $B:1 eos:1"),
 }
@@ -212,8 +211,13 @@ class SpecialTokens:
                     f"`{name}` {str(value)!r} is not in the vocabulary. "
                     f"Run: tokenizer.add_special_tokens({{{name!r}: {str(value)!r}}})"
                 )
+        before = self._named_tokens[name]
         self._named_tokens[name] = value
-        self._refresh()
+        try:
+            self._refresh()
+        except TokenizerError:  # such as a pattern that needs the token
+            self._named_tokens[name] = before
+            raise
 
     # ---- sequences with special tokens ---------------------------------------------------------------------------
 

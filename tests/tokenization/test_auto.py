@@ -1,0 +1,66 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from bartleby.errors import TokenizerError
+from bartleby.tokenization.auto import AutoTokenizer
+from bartleby.tokenization.byte_level import (
+    BartTokenizer,
+    BartTokenizerFast,
+    BlenderbotTokenizer,
+    BlenderbotTokenizerFast,
+)
+
+
+@pytest.fixture
+def folder(bart: BartTokenizer, tmp_path: Path) -> Path:
+    """A folder that has a vocabulary and does not say whose it is."""
+    bart.save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").unlink()
+    return tmp_path
+
+
+def say(folder: Path, name: str, **content: str) -> None:
+    (folder / name).write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("kind", [BartTokenizer, BartTokenizerFast, BlenderbotTokenizer, BlenderbotTokenizerFast])
+def test_a_saved_tokenizer_comes_back_as_its_class(
+    kind: type[BartTokenizer], bart: BartTokenizer, tmp_path: Path
+) -> None:
+    kind(tokenizer_object=bart.backend_tokenizer, model_max_length=99).save_pretrained(tmp_path)
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    assert type(loaded) is kind
+    assert loaded.model_max_length == 99
+    assert AutoTokenizer.from_pretrained(tmp_path, use_fast=True).is_fast
+    assert not AutoTokenizer.from_pretrained(str(tmp_path), use_fast=False, padding_side="left").is_fast
+
+
+def test_the_model_says_it_where_the_tokenizer_does_not(folder: Path) -> None:
+    say(folder, "config.json", model_type="blenderbot")
+    assert type(AutoTokenizer.from_pretrained(folder)) is BlenderbotTokenizer
+    say(folder, "tokenizer_config.json", tokenizer_class="TokenizersBackend")
+    assert type(AutoTokenizer.from_pretrained(folder)) is BlenderbotTokenizer
+    say(folder, "config.json", model_type="blenderbot", tokenizer_class="BartTokenizer")
+    assert type(AutoTokenizer.from_pretrained(folder)) is BartTokenizer
+    say(folder, "tokenizer_config.json", tokenizer_class="RobertaTokenizerFast")
+    assert type(AutoTokenizer.from_pretrained(folder)) is BartTokenizerFast
+
+
+def test_other_families_are_refused_by_naming_ours(folder: Path) -> None:
+    with pytest.raises(
+        TokenizerError, match=r"no tokenizer_config\.json and no model_type; supported are bart, blenderbot"
+    ):
+        AutoTokenizer.from_pretrained(folder)
+    say(folder, "config.json", model_type="t5")
+    with pytest.raises(TokenizerError, match="'t5'; supported are bart, blenderbot, blenderbot-small"):
+        AutoTokenizer.from_pretrained(folder)
+    say(folder, "tokenizer_config.json", tokenizer_class="T5Tokenizer")
+    with pytest.raises(TokenizerError, match="asks for T5Tokenizer; supported are BartTokenizer"):
+        AutoTokenizer.from_pretrained(folder)
+
+
+def test_it_is_a_door_and_not_a_tokenizer() -> None:
+    with pytest.raises(TokenizerError, match=r"AutoTokenizer\.from_pretrained"):
+        AutoTokenizer()

@@ -1,0 +1,156 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import AddedToken
+
+from bartleby.errors import CheckpointError, TokenizerError
+from bartleby.tokenization.byte_level import (
+    BartTokenizer,
+    BartTokenizerFast,
+    BlenderbotTokenizer,
+    ByteLevelTokenizer,
+)
+
+TEXT = " Hello <mask> world<new>, it 's <a>\n\n café </s>"
+
+
+def same(one: ByteLevelTokenizer, other: ByteLevelTokenizer) -> bool:
+    """Whether two tokenizers know the same tokens and treat text alike."""
+    tokens = {index: repr(token) for index, token in one.added_tokens_decoder.items()}
+    return (
+        tokens == {index: repr(token) for index, token in other.added_tokens_decoder.items()}
+        and one.get_vocab() == other.get_vocab()
+        and one(TEXT, return_offsets_mapping=True) == other(TEXT, return_offsets_mapping=True)
+        and one.special_tokens_map == other.special_tokens_map
+        and one.decode(one(TEXT)["input_ids"]) == other.decode(other(TEXT)["input_ids"])
+    )
+
+
+@pytest.fixture
+def grown(blenderbot: BlenderbotTokenizer) -> BlenderbotTokenizer:
+    """With everything set that can be."""
+    blenderbot.add_tokens([AddedToken("<new>", rstrip=True)])
+    blenderbot.add_special_tokens({"additional_special_tokens": ["<a>"], "cls_token": "<cls>"})
+    blenderbot.add_prefix_space = False
+    blenderbot.padding_side = "left"
+    blenderbot.truncation_side = "left"
+    blenderbot.clean_up_tokenization_spaces = False
+    blenderbot.chat_template = "{{ messages[0].content }}"
+    return blenderbot
+
+
+@pytest.mark.parametrize(
+    "left_out", [(), ("tokenizer.json",), ("vocab.json", "merges.txt"), ("special_tokens_map.json",)]
+)
+def test_a_folder_holds_everything_twice(grown: BlenderbotTokenizer, tmp_path: Path, left_out: tuple[str, ...]) -> None:
+    paths = grown.save_pretrained(tmp_path)
+    assert sorted(Path(path).name for path in paths) == sorted(path.name for path in tmp_path.iterdir())
+    for name in left_out:
+        (tmp_path / name).unlink()
+    again = BlenderbotTokenizer.from_pretrained(tmp_path)
+    assert same(again, grown)
+    kept = ("padding_side", "truncation_side", "clean_up_tokenization_spaces", "chat_template", "model_max_length")
+    assert [getattr(again, name) for name in kept] == [getattr(grown, name) for name in kept]
+    assert again.add_prefix_space is False
+    assert again.name_or_path == str(tmp_path)
+    assert again.additional_special_tokens == ["<a>"]
+    assert again.init_kwargs.keys() == grown.init_kwargs.keys()
+
+
+def test_arguments_win_over_files(grown: BlenderbotTokenizer, tmp_path: Path) -> None:
+    grown.save_pretrained(tmp_path)
+    again = BlenderbotTokenizer.from_pretrained(tmp_path, add_prefix_space=True, padding_side="right", eos_token="<s>")
+    assert (again.add_prefix_space, again.padding_side, again.eos_token) == (True, "right", "<s>")
+    assert again("Hello")["input_ids"][-1] == again.bos_token_id
+
+
+def test_the_class_is_written_down(bart: BartTokenizer, tmp_path: Path) -> None:
+    for kind in (BartTokenizer, BartTokenizerFast):
+        kind(tokenizer_object=bart.backend_tokenizer).save_pretrained(tmp_path)
+        config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+        assert config["tokenizer_class"] == kind.__name__
+        assert "name_or_path" not in config
+
+
+def test_formats_can_be_chosen(bart: BartTokenizer, tmp_path: Path) -> None:
+    bart.save_pretrained(tmp_path / "old", legacy_format=True)
+    bart.save_pretrained(tmp_path / "new", legacy_format=False, filename_prefix="mine")
+    common = ["special_tokens_map.json", "tokenizer_config.json"]
+    assert sorted(path.name for path in (tmp_path / "old").iterdir()) == ["merges.txt", *common, "vocab.json"]
+    names = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert names == sorted(f"mine-{name}" for name in [*common, "tokenizer.json"])
+    vocabulary = bart.save_vocabulary(tmp_path / "vocabulary", filename_prefix="mine")
+    assert [Path(path).name for path in vocabulary] == ["mine-vocab.json", "mine-merges.txt"]
+    assert same(BartTokenizer(*vocabulary), bart)
+
+
+def test_a_folder_without_a_vocabulary_names_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "vocab.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"no merges\.txt, tokenizer\.json: it needs tokenizer\.json, or vocab"):
+        BartTokenizer.from_pretrained(tmp_path)
+
+
+def test_folders_of_older_releases_say_their_tokens_in_other_files(bart: BartTokenizer, tmp_path: Path) -> None:
+    bart.add_special_tokens({"additional_special_tokens": ["<a>"]})
+    bart.add_tokens(["<new>"])
+    bart.save_pretrained(tmp_path, legacy_format=True)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    kept = {"model_max_length": 77, "unknown_key": 1, "unk_token": {"__type": "AddedToken", "content": "<unk>"}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(kept))
+    assert "added_tokens_decoder" in config
+    again = BartTokenizer.from_pretrained(tmp_path)
+    assert again.get_vocab() == bart.get_vocab()
+    assert again(TEXT) == bart(TEXT)
+    assert again.additional_special_tokens == ["<a>"]
+    assert again.added_tokens_decoder[420].special
+    assert not again.added_tokens_decoder[421].special
+    assert again.model_max_length == 77
+
+
+def test_added_tokens_whose_ids_do_not_fit_are_refused(bart: BartTokenizer, tmp_path: Path) -> None:
+    bart.add_tokens(["<new>"])
+    bart.save_pretrained(tmp_path, legacy_format=True)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    config["added_tokens_decoder"]["500"] = config["added_tokens_decoder"].pop("420")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(TokenizerError, match="<new> has id 420, not 500"):
+        BartTokenizer.from_pretrained(tmp_path)
+
+
+def test_templates_lie_in_the_configuration_or_beside_it(bart: BartTokenizer, tmp_path: Path) -> None:
+    bart.chat_template = {"default": "a", "other": "b"}
+    bart.save_pretrained(tmp_path)
+    assert BartTokenizer.from_pretrained(tmp_path).chat_template == {"default": "a", "other": "b"}
+    (tmp_path / "chat_template.jinja").write_text("c")
+    assert BartTokenizer.from_pretrained(tmp_path).chat_template == "c"
+
+
+@pytest.mark.parametrize("options", [{"push_to_hub": True}, {"save_format": "x"}])
+def test_nothing_is_pushed_from_here(bart: BartTokenizer, tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(TokenizerError, match="hf upload"):
+        bart.save_pretrained(tmp_path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_arguments_of_other_releases_do_no_harm(bart: BartTokenizer, tmp_path: Path) -> None:
+    bart.save_pretrained(tmp_path)
+    assert same(BartTokenizer.from_pretrained(tmp_path, use_fast=True, trust_remote_code=False), bart)
+    with pytest.raises(TokenizerError, match="Did you mean `padding_side`"):
+        BartTokenizer.from_pretrained(tmp_path, paddingside="left")
+
+
+@pytest.mark.parametrize("kind", ["bart", "blenderbot"])
+def test_the_reference_library_reads_our_folders(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    transformers = pytest.importorskip("transformers")
+    ours = request.getfixturevalue(kind)
+    ours.add_tokens(["<new>"])
+    ours.add_special_tokens({"additional_special_tokens": ["<a>"]})
+    ours.save_pretrained(tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert theirs(TEXT)["input_ids"] == ours(TEXT)["input_ids"]
+    assert theirs.get_vocab() == ours.get_vocab()
+    assert theirs.pad_token_id == ours.pad_token_id
+    theirs.save_pretrained(tmp_path / "back")
+    assert type(ours).from_pretrained(tmp_path / "back")(TEXT) == ours(TEXT)

@@ -1,0 +1,120 @@
+import pytest
+from tokenizers import AddedToken
+
+from bartleby.errors import TokenizerError
+from bartleby.tokenization.byte_level import BartTokenizer, BlenderbotTokenizer
+from bartleby.tokenization.special_tokens import NAMES, PATTERNS
+
+
+def test_named_tokens_and_their_ids(bart: BartTokenizer, blenderbot: BlenderbotTokenizer) -> None:
+    assert [getattr(bart, f"{name}_id") for name in NAMES] == [0, 2, 3, 2, 1, 0, 4]
+    assert (blenderbot.pad_token_id, blenderbot.bos_token_id, blenderbot.eos_token_id) == (0, 1, 2)
+    assert bart.all_special_tokens == ["<s>", "</s>", "<unk>", "<pad>", "<mask>"]
+    assert bart.all_special_ids == [0, 2, 3, 1, 4]
+    assert list(bart.special_tokens_map) == list(NAMES)
+
+
+def test_a_named_token_can_be_set_by_text_and_by_id(blenderbot: BlenderbotTokenizer) -> None:
+    blenderbot.eos_token = "<s>"
+    assert blenderbot.eos_token_id == 1
+    assert blenderbot("")["input_ids"] == [1]
+    blenderbot.eos_token_id = 3
+    assert blenderbot.eos_token == "<unk>"
+    assert blenderbot("")["input_ids"] == [3]
+    blenderbot.mask_token = None
+    assert blenderbot.mask_token_id is None
+    assert "mask_token" not in blenderbot.special_tokens_map
+
+
+def test_a_token_outside_the_vocabulary_is_not_silently_unknown(bart: BartTokenizer) -> None:
+    with pytest.raises(TokenizerError, match=r"tokenizer.add_special_tokens\({'pad_token': '\[PAD\]'}\)"):
+        bart.pad_token = "[PAD]"
+    with pytest.raises(TokenizerError, match="`pad_token_id` 99999"):
+        bart.pad_token_id = 99_999
+    assert bart.add_special_tokens({"pad_token": "[PAD]"}) == 1
+    assert bart.pad_token_id == 420 == len(bart) - 1
+    assert bart(["a", "a b c"], padding=True)["input_ids"][0][-1] == 420
+
+
+def test_added_tokens_are_never_split(bart: BartTokenizer) -> None:
+    assert bart.add_tokens(["<new>", "</s>"]) == 1
+    assert bart.add_tokens("<new>") == 0
+    assert bart.tokenize("a<new>b") == ["a", "<new>", "b"]
+    assert bart.get_added_vocab()["<new>"] == 420
+    assert bart.vocab_size == 420 == len(bart) - 1
+    assert bart.decode(bart("a<new>b")["input_ids"], skip_special_tokens=True) == "a<new>b"
+
+
+def test_how_an_added_token_matches_is_up_to_it(bart: BartTokenizer) -> None:
+    bart.add_tokens(
+        [AddedToken("<l>", lstrip=True), AddedToken("<r>", rstrip=True), AddedToken("ab", single_word=True)]
+    )
+    assert bart("x <l> y", add_special_tokens=False).tokens()[1] == " <l>"
+    assert bart("x <r> y", add_special_tokens=False).tokens()[-2] == "<r> "
+    assert bart.get_vocab()["ab"] not in bart("xabx")["input_ids"]
+    assert bart.get_vocab()["ab"] in bart("x ab x")["input_ids"]
+
+
+def test_additional_special_tokens_replace_or_join(bart: BartTokenizer) -> None:
+    assert bart.add_special_tokens({"additional_special_tokens": ["<a>", "<b>"]}) == 2
+    assert bart.add_special_tokens({"extra_special_tokens": ["<c>"]}, replace_additional_special_tokens=False) == 1
+    assert bart.additional_special_tokens == bart.extra_special_tokens == ["<a>", "<b>", "<c>"]
+    assert bart.additional_special_tokens_ids == [420, 421, 422]
+    assert bart.special_tokens_map["additional_special_tokens"] == ["<a>", "<b>", "<c>"]
+    bart.add_special_tokens({"additional_special_tokens": ["<d>"]})
+    assert bart.additional_special_tokens == ["<d>"]
+    assert bart.decode(bart("x<d>")["input_ids"], skip_special_tokens=True) == "x"
+    assert bart.sanitize_special_tokens() == 0
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        ({"pad": "x"}, "unknown keys"),
+        ({"pad_token": 5}, "`pad_token` must be non-empty strings"),
+        ({"pad_token": ""}, "`pad_token` must be non-empty strings"),
+        ({"additional_special_tokens": "<a>"}, "must be a list"),
+        ({"additional_special_tokens": [None]}, "non-empty strings"),
+    ],
+)
+def test_what_is_no_special_token_is_refused(bart: BartTokenizer, tokens: dict[str, object], said: str) -> None:
+    with pytest.raises(TokenizerError, match=said):
+        bart.add_special_tokens(tokens)
+    assert len(bart) == 420
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_pattern_lays_out_text_as_it_lays_out_ids(bart: BartTokenizer, pattern: str) -> None:
+    bart.special_tokens_pattern = pattern
+    first, second = (bart(text, add_special_tokens=False)["input_ids"] for text in ("Hello", "my friends"))
+    assert bart("Hello")["input_ids"] == bart.build_inputs_with_special_tokens(first)
+    encoded = bart("Hello", "my friends", return_token_type_ids=True, return_special_tokens_mask=True)
+    assert encoded["input_ids"] == bart.build_inputs_with_special_tokens(first, second)
+    assert encoded["token_type_ids"] == bart.create_token_type_ids_from_sequences(first, second)
+    assert encoded["special_tokens_mask"] == bart.get_special_tokens_mask(first, second)
+    assert encoded.sequence_ids().count(1) == len(second)
+    assert bart.num_special_tokens_to_add(True) == sum(encoded["special_tokens_mask"])
+
+
+def test_the_documented_patterns(bart: BartTokenizer) -> None:
+    assert bart.build_inputs_with_special_tokens([7], [8]) == [0, 7, 2, 2, 8, 2]
+    bart.special_tokens_pattern = "bos_eos"
+    assert bart.build_inputs_with_special_tokens([7], [8]) == [0, 7, 2, 8, 2]
+    bart.special_tokens_pattern = "eos"
+    assert bart.build_inputs_with_special_tokens([7], [8]) == [7, 2, 8, 2]
+
+
+def test_a_refused_assignment_changes_nothing(bart: BartTokenizer) -> None:
+    with pytest.raises(TokenizerError, match="'cls_double_sep'"):
+        bart.special_tokens_pattern = "bert"
+    with pytest.raises(TokenizerError, match="needs sep_token"):
+        bart.sep_token = None
+    assert bart.special_tokens_pattern == "cls_double_sep"
+    assert bart.sep_token == "</s>"
+    assert bart("Hello")["input_ids"][-1] == 2
+
+
+def test_a_token_may_hold_a_colon(bart: BartTokenizer) -> None:
+    bart.special_tokens_pattern = "eos"
+    bart.add_special_tokens({"eos_token": "end:1"})
+    assert bart("")["input_ids"] == [420]
