@@ -132,6 +132,11 @@ def test_text_comes_back_in_lower_case_with_its_punctuation_in_place(tokenizer: 
     assert tokenizer.decode([1, *ids[:1], 2], skip_special_tokens=True) == "i"
 
 
+def test_the_pieces_of_one_word(tokenizer: BlenderbotSmallTokenizer) -> None:
+    assert tokenizer.bpe("Kitchens").replace("@@ ", "") == "kitchens"
+    assert tokenizer.bpe("Kitchens").split(" ") == tokenizer.tokenize("kitchens")
+
+
 def test_tokens_are_looked_up_in_lower_case(tokenizer: BlenderbotSmallTokenizer) -> None:
     assert tokenizer.convert_tokens_to_ids(["The", "the", "__end__", "nowhere"]) == [9, 9, 2, 3]
 
@@ -186,6 +191,7 @@ def test_the_fast_class_gives_the_same_ids(tokenizer: BlenderbotSmallTokenizer) 
     fast = BlenderbotSmallTokenizerFast(*FILES)
     assert (fast.is_fast, tokenizer.is_fast) == (True, False)
     assert fast("__start__ It's the river.\n")["input_ids"] == tokenizer("__start__ It's the river.\n")["input_ids"]
+    assert fast("The river", add_special_tokens=False)["input_ids"] == tokenizer("The river")["input_ids"]
     assert fast.create_token_type_ids_from_sequences([5, 6], [7]) == [0, 0, 0]
 
 

@@ -89,6 +89,15 @@ def test_a_learnt_vocabulary_begins_with_what_is_fixed_and_knows_its_texts() -> 
         assert text_of(row.tokens) == " ".join(text.replace("__end__", "").split())
 
 
+def test_a_fixed_word_stays_one_token_among_texts_full_of_its_letters() -> None:
+    texts = ["_n __n ne we __ __ n__ _new _ln ewln"] * 5
+    vocabulary, merges = Lesson(80, ["__unk__"], ["__newln__"]).learn(SPACES, texts, None)
+    assert len(set(merges)) == len(merges)
+    published = Tokenizer(models.WordLevel(vocabulary, unk_token="__unk__"))
+    learnt = SubwordEncoder(Subwords.build(vocabulary, merges), SPACES, published, "__unk__")
+    assert learnt.encode_batch(["__newln__ n__"])[0].tokens == ["__newln__", "n__"]
+
+
 def test_nothing_is_learnt_from_special_tokens() -> None:
     _, merges = Lesson(80, ["__unk__", "__end__"]).learn(SPACES, TEXTS, None)
     assert not any(re.search("_", first + second) for first, second in merges)

@@ -11,6 +11,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 
 from bartleby.errors import TokenizerError
 from bartleby.tokenization.base import PreTrainedTokenizer, PreTrainedTokenizerFast
+from bartleby.tokenization.byte_level import BlenderbotTokenizer
 from bartleby.tokenization.files import Merges, StrPath, Vocabulary, need_files, read_merges, read_vocabulary
 from bartleby.tokenization.special_tokens import Token
 from bartleby.tokenization.subword_nmt import Lesson, Splitting, SubwordEncoder, Subwords, text_of
@@ -56,10 +57,7 @@ class BlenderbotSmallTokenizer(PreTrainedTokenizer):
     vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "vocab.json", "merges_file": "merges.txt"}
     own_options: ClassVar[tuple[str, ...]] = ("segmentation",)
     first_tokens = ("pad_token", "bos_token", "eos_token", "unk_token")
-    default_chat_template = (
-        "{% for message in messages %}{% if message['role'] == 'user' %}{{ ' ' }}{% endif %}{{ message['content'] }}"
-        "{% if not loop.last %}{{ '  ' }}{% endif %}{% endfor %}{{ eos_token }}"
-    )
+    default_chat_template = BlenderbotTokenizer.default_chat_template
     segmentation: Segmentation
     _merges: Merges
     _subwords: Subwords
@@ -161,6 +159,10 @@ class BlenderbotSmallTokenizer(PreTrainedTokenizer):
             tokens = tokens.lower()
         return super().convert_tokens_to_ids(tokens)
 
+    def bpe(self, token: str) -> str:
+        """The tokens of a word, with a space between them."""
+        return " ".join(self.tokenize(token))
+
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """The text that tokens stand for, words and punctuation with a space between them."""
         return text_of(tokens)
@@ -171,9 +173,9 @@ class BlenderbotSmallTokenizer(PreTrainedTokenizer):
 
 
 class BlenderbotSmallTokenizerFast(BlenderbotSmallTokenizer, PreTrainedTokenizerFast):
-    """BlenderbotSmallTokenizer under its other published name, and with that name's order of arguments.
+    """BlenderbotSmallTokenizer under its other published name.
 
-    The published class of this name reads the vocabulary as bytes, which it is not; here the ids are the right ones.
+    The class of this name in older releases reads the vocabulary as bytes, which it is not; here the ids are right.
     `add_prefix_space` and `trim_offsets` have nothing to act on: no token holds a space.
     """
 
@@ -181,14 +183,15 @@ class BlenderbotSmallTokenizerFast(BlenderbotSmallTokenizer, PreTrainedTokenizer
         self,
         vocab_file: StrPath | Mapping[str, int] | None = None,
         merges_file: StrPath | Sequence[Any] | None = None,
-        unk_token: Token = "__unk__",
         bos_token: Token = "__start__",
         eos_token: Token = "__end__",
+        unk_token: Token = "__unk__",
+        pad_token: Token = "__null__",
         add_prefix_space: bool = False,
         trim_offsets: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocab_file, merges_file, bos_token, eos_token, unk_token, **kwargs)
+        super().__init__(vocab_file, merges_file, bos_token, eos_token, unk_token, pad_token, **kwargs)
 
     def create_token_type_ids_from_sequences(
         self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None

@@ -153,7 +153,9 @@ class Lesson:
                 f"`vocab_size` must be at least {len(tokens)}, the special tokens and the texts' characters, but is "
                 f"{self.vocab_size}. A `limit_alphabet` of the trainer leaves rare characters unknown."
             )
-        return {token: index for index, token in enumerate(tokens)}, [*chains, *merges_of(tokenizer)]
+        # What is learnt once more keeps its early place: a late one could let other merges break up a fixed word.
+        merges = list(dict.fromkeys([*chains, *merges_of(tokenizer)]))
+        return {token: index for index, token in enumerate(tokens)}, merges
 
     def _cleared(self, texts: Iterable[Any]) -> Iterator[Any]:
         fixed = re.compile("|".join(map(re.escape, [*self.special_tokens, *self.words, "\n"])))
