@@ -1,0 +1,135 @@
+"""The training loop: steps over numbered batches. Between two steps its whole state can be taken out and put back.
+
+It knows neither texts nor tasks: `Trainer` is given an objective (a module that makes a loss of a batch) and
+`batches_from(number)`; everything else that decides what a step does is in `TrainingOptions`. A run that was stopped
+and resumed takes the same steps as one that was not. Device and precision are accelerate's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from bartleby.errors import OptionError, raise_all
+from bartleby.training.optimizers import OptimizerOptions, build_optimizers
+
+
+class Countable(Protocol):
+    """A batch, as far as the loop looks into it."""
+
+    @property
+    def examples(self) -> int: ...
+    @property
+    def tokens(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What decides about the steps, besides model and data."""
+
+    steps: int
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    precision: Literal["no", "bf16", "fp16"] = "bf16"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        faults = list(self.optimizer.faults())
+        if self.steps < 1:
+            faults.append(f"`steps` must be at least 1, but is {self.steps}.")
+        if self.seed < 0:
+            faults.append(f"`seed` must be at least 0, but is {self.seed}.")
+        if self.precision not in ("no", "bf16", "fp16"):
+            faults.append(f"`precision` must be no, bf16 or fp16, but is {self.precision!r}.")
+        raise_all(OptionError, faults, "The training options")
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What came of one step; `loss` is the mean a target token."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    examples: int
+    tokens: int
+    seconds: float
+
+
+class Trainer:
+    """Takes the steps of one run, in one process.
+
+    Raises: OptionError where several processes were started: each would learn from the same batches.
+    """
+
+    def __init__(
+        self, objective: nn.Module, batches_from: Callable[[int], Iterator[Countable]], options: TrainingOptions
+    ) -> None:
+        torch.manual_seed(options.seed)
+        torch.set_flush_denormal(True)  # the averages of rare tokens fade into numbers that a CPU is slow with
+        self.options, self.batches_from = options, batches_from
+        self.accelerator = Accelerator(mixed_precision=options.precision)
+        if self.accelerator.num_processes > 1:
+            raise OptionError(
+                f"Training runs in one process, but {self.accelerator.num_processes} were started. Start one."
+            )
+        optimizers = build_optimizers(objective, options.optimizer)
+        self.objective, *self.optimizers = self.accelerator.prepare(objective, *optimizers)
+        self._peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.step = 0
+
+    def run(self) -> Iterator[StepReport]:
+        """Take the steps that are left, one each time the caller asks for the next report."""
+        batches = self.batches_from(self.step)
+        while self.step < self.options.steps:
+            yield self._take_step(next(batches))
+
+    def _take_step(self, batch: Countable) -> StepReport:
+        started = time.perf_counter()
+        share = self.options.optimizer.share_at(self.step, self.options.steps)
+        self.objective.train()
+        # On a CPU the fused kernel's way back is slow for the short sequences one trains on: a quarter of a step.
+        with sdpa_kernel([SDPBackend.MATH] if self.accelerator.device.type == "cpu" else list(_FUSED)):
+            loss = self.objective(batch)
+            self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(self.objective.parameters(), self.options.optimizer.clip_norm)
+        for optimizer, peaks in zip(self.optimizers, self._peaks, strict=True):
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * share
+            optimizer.step()
+            optimizer.zero_grad()
+        self.step += 1
+        return StepReport(
+            step=self.step,
+            loss=loss.item(),
+            learning_rate=self.options.optimizer.learning_rate * share,
+            gradient_norm=float(norm),
+            examples=batch.examples,
+            tokens=batch.tokens,
+            seconds=time.perf_counter() - started,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything besides the weights that the next step depends on."""
+        return {
+            "step": self.step,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "random": torch.get_rng_state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        torch.set_rng_state(state["random"])
+        self.step = state["step"]
+
+
+_FUSED = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.MATH)
