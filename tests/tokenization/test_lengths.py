@@ -52,6 +52,13 @@ def test_a_length_alone_cuts_and_says_so(caplog: pytest.LogCaptureFixture) -> No
     assert "truncation=True or False" in caplog.text
 
 
+@pytest.mark.parametrize("padding", [True, "do_not_pad"])
+def test_a_length_nothing_uses_is_said_to_have_no_effect(caplog: pytest.LogCaptureFixture, padding: bool | str) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert not resolve_lengths(padding, None, 5, 128).truncates
+    assert "`max_length` has no effect" in caplog.text
+
+
 def test_the_models_limit_is_the_length_that_is_not_given() -> None:
     assert resolve_lengths(False, True, None, 128).max_length == 128
     assert resolve_lengths("max_length", False, None, 128).padded_length(3) == 128

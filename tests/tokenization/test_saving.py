@@ -127,9 +127,18 @@ def test_templates_lie_in_the_configuration_or_beside_it(bart: BartTokenizer, tm
     assert BartTokenizer.from_pretrained(tmp_path).chat_template == "c"
 
 
-@pytest.mark.parametrize("options", [{"push_to_hub": True}, {"save_format": "x"}])
-def test_nothing_is_pushed_from_here(bart: BartTokenizer, tmp_path: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(TokenizerError, match="hf upload"):
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"push_to_hub": True}, "hf upload"),
+        ({"save_format": "mistral"}, "save_format"),
+        ({"prefix": "x"}, "option prefix"),
+    ],
+)
+def test_what_saving_cannot_do_is_refused(
+    bart: BartTokenizer, tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TokenizerError, match=said):
         bart.save_pretrained(tmp_path, **options)
     assert not list(tmp_path.iterdir())
 

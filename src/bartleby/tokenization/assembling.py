@@ -9,7 +9,7 @@ from bartleby.errors import TokenizerError
 from bartleby.tokenization.calling import Calling
 from bartleby.tokenization.decoding import Decoding
 from bartleby.tokenization.encoding import BatchEncoding
-from bartleby.tokenization.lengths import TruncationStrategy, kept_sizes, strategy
+from bartleby.tokenization.lengths import PaddingStrategy, TruncationStrategy, kept_sizes, strategy
 from bartleby.tokenization.rows import CallOptions
 
 Ids = Sequence[int]
@@ -94,7 +94,7 @@ class Assembling(Calling, Decoding):
         padded = self.pad(
             columns,
             padding=request.lengths.padding,
-            max_length=limit,
+            max_length=limit if request.lengths.padding is PaddingStrategy.MAX_LENGTH else None,
             pad_to_multiple_of=request.lengths.pad_to_multiple_of,
             padding_side=request.padding_side,
             return_attention_mask=request.return_attention_mask,

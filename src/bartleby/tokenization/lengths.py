@@ -91,6 +91,8 @@ def resolve_lengths(
     elif max_length is None:
         pad, cut = without_limit(pad, cut)
     lengths = Lengths(pad, cut, max_length, stride, pad_to_multiple_of)
+    if max_length is not None and not lengths.truncates and pad is not PaddingStrategy.MAX_LENGTH:
+        logger.warning("`max_length` has no effect: neither truncation=True nor padding='max_length' is asked for.")
     if (
         lengths.truncates
         and pad is not PaddingStrategy.DO_NOT_PAD

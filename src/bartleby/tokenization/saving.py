@@ -130,10 +130,12 @@ class Saving(SpecialTokens):
 
         `legacy_format`: True leaves tokenizer.json out, False vocab.json and merges.txt; None writes all of them.
         """
-        if push_to_hub or kwargs:
+        if push_to_hub:
             raise TokenizerError(
                 "Save into a folder, then upload it: hf upload NAME FOLDER. Nothing is pushed from here."
             )
+        if kwargs.pop("save_format", None) not in (None, "hf") or kwargs:
+            raise TokenizerError(f"save_pretrained has no option {', '.join(kwargs) or 'save_format but hf'}.")
         texts = {CONFIG: json_text(self._config()), SPECIAL_TOKENS: json_text(self._special_tokens_json())}
         if legacy_format is not False:
             texts["vocab.json"], texts["merges.txt"] = self._vocabulary_texts()
