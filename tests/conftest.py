@@ -16,3 +16,11 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared (outside test cases, vocabularies and texts), which is not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chat checkpoint of random weights: what it says is noise, how it is run is not. Do not write into it."""
+    from tests.tiny_chat import save_tiny_chat
+
+    return save_tiny_chat(tmp_path_factory.mktemp("tiny-chat"))

@@ -1,1 +1,54 @@
-"""The `bartleby` command."""
+"""The command `bartleby`. The answer alone goes to stdout, everything else to stderr.
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. Commands import what is heavy when they run, so that help is
+instant.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+
+from bartleby import __version__
+from bartleby.cli.chat import chat
+from bartleby.cli.info import info
+from bartleby.errors import BartlebyError, OptionError
+
+app = typer.Typer(name="bartleby", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(chat)
+app.command()(info)
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and stop, before any command is looked at."""
+    if wanted:
+        print(f"bartleby {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def bartleby(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print it.")
+    ] = False,
+) -> None:
+    """BART, Blenderbot and Blenderbot-Small: chat, look at checkpoints, train."""
+
+
+def main() -> None:
+    """Run the command line; what the library refuses becomes one clear line and an exit code."""
+    with warnings.catch_warnings():
+        warnings.showwarning = show_warning  # type: ignore[assignment]
+        try:
+            app()
+        except BartlebyError as error:
+            print(f"bartleby: {error}", file=sys.stderr)
+            sys.exit(2 if isinstance(error, OptionError) else 1)
+
+
+def show_warning(message: Warning | str, *_: Any) -> None:
+    """A warning without the place in the source, which tells whoever types commands nothing."""
+    print(f"bartleby: {message}", file=sys.stderr)

@@ -1,0 +1,82 @@
+"""The public names: which there are, where they come from, and what asking for them costs."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import bartleby
+from bartleby import errors
+from bartleby.errors import MissingExtraError
+
+HEAVY = {"torch", "jax", "flax", "tensorflow", "keras", "transformers", "accelerate", "numpy", "tokenizers", "typer"}
+TORCH_NAMES = sorted(name for name, module in bartleby._MODULE_OF.items() if ".pytorch." in module)
+CORE_NAMES = sorted(set(bartleby._MODULE_OF) - set(TORCH_NAMES))
+
+IMPORT = """
+import sys, time
+start = time.perf_counter()
+import bartleby
+seconds = time.perf_counter() - start
+print(f"{seconds:.3f}")
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_importing_the_package_is_quick_and_imports_no_framework():
+    ran = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
+    seconds, loaded = ran.stdout.splitlines()
+    print(f"import bartleby took {seconds} s and left these modules behind: {loaded}")
+    assert "bartleby" in loaded.split()
+    assert HEAVY & set(loaded.split()) == set()
+    assert (
+        float(seconds) < 2
+    )  # 0.2 s is the aim; ten times that means something heavy slipped in, however busy the machine
+
+
+@pytest.mark.parametrize("name", CORE_NAMES)
+def test_every_core_name_is_there(name):
+    assert getattr(bartleby, name) is not None
+
+
+@pytest.mark.parametrize("name", TORCH_NAMES)
+def test_every_pytorch_name_is_there(name):
+    if find_spec("torch") is None:
+        pytest.skip('needs PyTorch. Run: pip install "bartleby[torch]"')
+    assert getattr(bartleby, name).__name__ == name
+
+
+def test_a_pytorch_name_without_pytorch_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(errors.EXTRA_MODULES, "torch", ("no_such_module",))
+    monkeypatch.delitem(vars(bartleby), "BartModel", raising=False)
+    with pytest.raises(MissingExtraError, match=r'`bartleby.BartModel` needs .* Run: pip install "bartleby\[torch\]"'):
+        bartleby.BartModel  # noqa: B018
+
+
+def test_every_error_is_public():
+    own = {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, errors.BartlebyError)
+    }
+    assert own <= set(bartleby.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error_like_any_other():
+    with pytest.raises(AttributeError, match="module 'bartleby' has no attribute 'BertModel'"):
+        bartleby.BertModel  # noqa: B018
+
+
+def test_dir_lists_names_that_are_not_loaded_yet():
+    assert set(bartleby.__all__) <= set(dir(bartleby))
+
+
+def test_type_checkers_see_the_names_that_exist():
+    tree = ast.parse(Path(bartleby.__file__).read_text(encoding="utf-8"))
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {alias.asname: node.module for node in block.body for alias in node.names}
+    assert seen == bartleby._MODULE_OF
