@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from bartleby.errors import TokenizerError
-from bartleby.tokenization.byte_level import BartTokenizer
+from bartleby.tokenization.byte_level import BartTokenizer, BlenderbotTokenizer
 from bartleby.tokenization.rows import what_is_wrong, without_post_processor
 
 
@@ -43,6 +43,14 @@ def test_half_a_surrogate_pair_is_refused_and_the_remedy_works(bart: BartTokeniz
         bart(broken)
     mended = broken.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     assert bart.decode(bart(mended)["input_ids"], skip_special_tokens=True) == "a�b"
+
+
+def test_every_window_of_a_pair_has_types(blenderbot: BlenderbotTokenizer) -> None:
+    options = {"truncation": "only_first", "max_length": 8, "return_overflowing_tokens": True}
+    batch = blenderbot("Hello world, how are you today?", "my friends", return_token_type_ids=True, **options)
+    assert len(batch["input_ids"]) > 1
+    for row, types in enumerate(batch["token_type_ids"]):
+        assert types == batch.sequence_ids(row)
 
 
 def test_special_tokens_need_their_room(bart: BartTokenizer) -> None:

@@ -120,7 +120,7 @@ class Calling(SpecialTokens):
         if request.lengths.max_length is None and request.verbose:
             self._warn_too_long(max((len(row) for row in rows), default=0))
         pad_rows(rows, request, self.pad_token_id, self.pad_token)
-        columns = request.columns(rows)
+        columns = request.columns(rows, None if pairs is None else dict(self.template(pair=True))["$B"])
         if request.return_overflowing_tokens:
             columns["overflow_to_sample_mapping"] = samples
         elif single and request.return_tensors is None:

@@ -62,8 +62,8 @@ class Request:
     return_length: bool = False
     verbose: bool = True
 
-    def columns(self, rows: Sequence[Encoding]) -> dict[str, list[Any]]:
-        """The asked-for columns of encoded rows, in their published order."""
+    def columns(self, rows: Sequence[Encoding], second_type: int | None = None) -> dict[str, list[Any]]:
+        """The asked-for columns of encoded rows, in their published order; `second_type` is that of a second text."""
         wanted = (
             ("input_ids", "ids", True),
             ("token_type_ids", "type_ids", self.return_token_type_ids),
@@ -72,6 +72,15 @@ class Request:
             ("offset_mapping", "offsets", self.return_offsets_mapping),
         )
         columns = {name: [getattr(row, attribute) for row in rows] for name, attribute, asked in wanted if asked}
+        if self.return_token_type_ids and second_type is not None:
+            # The library gives types to the first row of a text only, not to those it overflows into.
+            columns["token_type_ids"] = [
+                [
+                    second_type if sequence == 1 else kind
+                    for kind, sequence in zip(row.type_ids, row.sequence_ids, strict=True)
+                ]
+                for row in rows
+            ]
         return {**columns, "length": [len(row) for row in rows]} if self.return_length else columns
 
 
