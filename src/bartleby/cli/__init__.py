@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from bartleby import __version__
+from bartleby.cli import train
 from bartleby.cli.chat import chat
 from bartleby.cli.info import info
 from bartleby.errors import BartlebyError, OptionError
@@ -20,6 +21,7 @@ from bartleby.errors import BartlebyError, OptionError
 app = typer.Typer(name="bartleby", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(chat)
 app.command()(info)
+app.add_typer(train.app, name="train")
 
 
 def print_version(wanted: bool) -> None:
