@@ -29,6 +29,13 @@ def test_stored_members_are_views_of_the_file(tmp_path: Path) -> None:
     assert b"X2345678" in bytes(file.view(0, file.size))
 
 
+def test_members_with_sizes_of_64_bits_are_found(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, archive.open("archive/data.pkl", "w", force_zip64=True) as member:
+        member.write(CONTENT)
+    assert Archive(mapped(tmp_path / "m.bin", buffer.getvalue())).content("data.pkl") == CONTENT
+
+
 def test_a_member_of_another_size_is_refused(tmp_path: Path) -> None:
     archive = Archive(mapped(tmp_path / "m.bin", zip_bytes(CONTENT, {"0": b"12345678"})))
     archive.check("data/0", 8)
@@ -84,7 +91,7 @@ def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
         Archive(mapped(tmp_path / "m.bin", buffer.getvalue()))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(st.binary(max_size=30), st.integers(0, 500), st.integers(0, 30), st.booleans())
 def test_damage_anywhere_is_noticed_or_harmless(
     tmp_path: Path, patch: bytes, start: int, removed: int, packed: bool

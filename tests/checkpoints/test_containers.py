@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bartleby.checkpoints.containers import open_weights
 from bartleby.checkpoints.safetensors_file import write_safetensors
@@ -145,3 +147,25 @@ def test_what_is_there_in_place_of_weights_is_called_what_it_is(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=said):
         open_weights(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tf_model.h5", "flax_model.msgpack"])
+def test_weights_of_other_frameworks_are_seen_and_not_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(
+        CheckpointError, match=rf"has no weights: .* {name} is there, but not read: save it as safetensors"
+    ):
+        open_weights(tmp_path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(st.binary(max_size=200), st.sampled_from([b"", b"PK\3\4", b"\x80\2", b"\x10" + bytes(7) + b"{"]))
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "model"])
+def test_arbitrary_bytes_are_refused_or_empty(tmp_path: Path, name: str, content: bytes, start: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(start + content)
+    try:
+        weights = open_weights(path)
+    except CheckpointError:
+        return
+    assert weights.names() == []  # an empty header is a file too

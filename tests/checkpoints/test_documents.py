@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bartleby.checkpoints.documents import document_bytes, read_document
@@ -36,6 +36,7 @@ def test_a_missing_document_is_refused(tmp_path: Path) -> None:
 documents = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text()))
 
 
+@settings(deadline=None, max_examples=50)
 @given(documents)
 def test_a_document_reads_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, document: dict[str, object]) -> None:
     path = tmp_path_factory.mktemp("documents") / "config.json"

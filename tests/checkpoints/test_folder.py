@@ -193,9 +193,17 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_no_rubbish(
 
 def test_nothing_is_written_of_what_cannot_all_be_saved(tmp_path: Path) -> None:
     folder = tmp_path / "new"
-    wrong = {"a": np.array(["text"]), "b": ("bfloat16", NUMBERS), "c": ("float3", NUMBERS), "d": NUMBERS}
+    wrong = {
+        "a": np.array(["text"]),
+        "b": ("bfloat16", NUMBERS),
+        "c": ("float3", NUMBERS),
+        "d": NUMBERS,
+        "e": NUMBERS.astype(np.complex128),
+        "__metadata__": NUMBERS,
+    }
     with pytest.raises(
-        CheckpointError, match=r"(?s)weights to be saved has 3 faults.*`a`: .*`b`: .*`c`: .*bfloat16 as uint16"
+        CheckpointError,
+        match=r"(?s)saved has 5 faults.*`a`: .*`b`: .*bfloat16 as uint16.*`c`: .*no type complex128.*need that name",
     ):
         save(folder, weights=wrong)
     with pytest.raises(CheckpointError, match="must be plain JSON values"):

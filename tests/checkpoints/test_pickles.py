@@ -30,7 +30,7 @@ def loaded(content: bytes, **known: object) -> Any:
     return load_pickle(BytesIO(content), SOURCE, known)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(plain, st.integers(0, 5))
 def test_plain_values_of_every_protocol_are_read(value: Any, protocol: int) -> None:
     assert loaded(pickle.dumps(value, protocol=protocol)) == value
@@ -120,7 +120,8 @@ def test_whatever_else_is_asked_for_is_named(content: bytes, wish: str) -> None:
         (b"cargparse\nNamespace\n)\x81K\x01b.", "no attributes for a Namespace"),
         (b"cargparse\nNamespace\n)\x81}K\x01Nsb.", "no attributes for a Namespace"),
         (b"}}b.", "attributes for a dict"),
-        (b"c_codecs\nencode\n(X\x01\0\0\0aX\x05\0\0\0utf-7tR.", "bytes in utf-7"),
+        (b"c_codecs\nencode\n(X\x01\0\0\0aX\x05\0\0\0utf-7tR.", "bytes in another encoding"),
+        (b"]]\x93.", "a global without a name"),
         (b"K\x00Q.", "an object kept elsewhere"),
         (b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.", "expected 9223372036854775807 bytes"),
         (b"\x8b\xff\xff\xff\x7f.", "not enough data"),
@@ -133,7 +134,7 @@ def test_a_damaged_pickle_is_refused(content: bytes, reason: str) -> None:
 
 
 def test_a_pickle_cannot_make_python_hash_or_nest_too_deeply() -> None:
-    depth = 200_000
+    depth = 50_000
     assert type(loaded(b")" + b"\x85" * depth + b".")) is tuple
     with pytest.raises(CheckpointError, match="a tuple as a key"):
         loaded(b"})" + b"\x85" * depth + b"Ns.")
@@ -170,7 +171,7 @@ steps = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.lists(steps, max_size=25) | st.lists(st.binary(max_size=9), max_size=8))
 def test_no_sequence_of_steps_does_more_than_be_refused(sequence: list[bytes]) -> None:
     try:

@@ -18,7 +18,7 @@ from tests.checkpoints.files import mapped, safetensors_bytes
 
 WHOLE = {"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
 
-same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 tables = st.dictionaries(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(lambda name: name != "__metadata__"),
     st.sampled_from([name for name in DTYPES if name not in ("bfloat16", "complex128")]).flatmap(

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bartleby.checkpoints.shards import index_document, plan_shards, read_index, size_in_bytes
@@ -42,6 +42,7 @@ def test_what_does_not_fit_is_numbered() -> None:
     }
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(0, 20), max_size=12), st.integers(1, 30))
 def test_every_tensor_is_in_one_shard_and_shards_keep_the_limit_where_they_can(sizes: list[int], limit: int) -> None:
     given_tensors = tensors(*sizes)

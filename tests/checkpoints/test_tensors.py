@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bartleby.checkpoints.tensors import DTYPES, MappedFile, StoredTensor, held, widened
@@ -21,6 +21,7 @@ def test_bfloat16_is_the_upper_half_of_a_float32(bits: int, number: float) -> No
     assert np.signbit(got[0]) == np.signbit(number)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**16 - 1), max_size=20))
 def test_widening_rounds_nothing(bits: list[int]) -> None:
     raw = np.array(bits, np.uint16)

@@ -16,6 +16,8 @@ from bartleby.errors import CheckpointError, raise_all
 WEIGHT_FILES = (SINGLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json")
 """What a folder is searched for, the first found first: the order of the reference library."""
 
+FOREIGN = ("tf_model.h5", "flax_model.msgpack")
+
 
 class StoredWeights:
     """The named tensors of a checkpoint, each read when asked for; a context manager that closes its files."""
@@ -75,8 +77,14 @@ def open_weights(path: str | Path) -> StoredWeights:
         located = (current_file(place, name) for name in WEIGHT_FILES)
         found = next((file for file in located if file), None)
         if found is None:
+            foreign = [
+                f"{name} is there, but not read: save it as safetensors first."
+                for name in FOREIGN
+                if (place / name).exists()
+            ]
             raise CheckpointError(
-                f"{place} has no weights: none of {', '.join(WEIGHT_FILES)}. Download or copy them into it."
+                f"{place} has no weights: none of {', '.join(WEIGHT_FILES)}. "
+                + (" ".join(foreign) or "Download or copy them into it.")
             )
         place = found
     if place.name.endswith(".index.json"):

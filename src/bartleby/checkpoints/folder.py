@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from bartleby.checkpoints.containers import StoredWeights, open_weights
 from bartleby.checkpoints.documents import document_bytes, read_document
 from bartleby.checkpoints.replacement import Writer, current_file, replace_files
-from bartleby.checkpoints.safetensors_file import write_safetensors
+from bartleby.checkpoints.safetensors_file import TAGS, write_safetensors
 from bartleby.checkpoints.shards import INDEX, SHARD, SINGLE, index_document, plan_shards, size_in_bytes
 from bartleby.checkpoints.tensors import DTYPES, Array, StoredTensor, held
 from bartleby.errors import CheckpointError, raise_all
@@ -105,11 +105,7 @@ def save_folder(
 
 def _document_writer(document: dict[str, Any]) -> Writer:
     content = document_bytes(document)  # now, so that what has no JSON form is refused before anything is written
-
-    def write(file: BinaryIO) -> None:
-        file.write(content)
-
-    return write
+    return lambda file: file.write(content)
 
 
 def _is_of_a_save(name: str) -> bool:
@@ -124,6 +120,11 @@ def _tensors(weights: Mapping[str, Weight]) -> dict[str, StoredTensor]:
             tensors[name] = _tensor(name, weight)
         except CheckpointError as error:
             faults.append(f"`{name}`: {error}")
+        else:
+            if tensors[name].dtype not in TAGS.values():
+                faults.append(f"`{name}`: safetensors files have no type {tensors[name].dtype}.")
+    if "__metadata__" in tensors:
+        faults.append("`__metadata__`: safetensors files need that name for themselves. Choose another.")
     raise_all(CheckpointError, faults, "The weights to be saved")
     return tensors
 

@@ -30,9 +30,8 @@ KEYS = (str, int, float, bool, bytes, type(None))
 
 @dataclass(frozen=True)
 class Function:
-    """A function that a pickle may name, and what is called in its place."""
+    """What is called in the place of a function that a pickle names."""
 
-    name: str
     make: Callable[..., object]
 
 
@@ -59,7 +58,7 @@ def load_pickle(
 
 def functions(table: Mapping[str, Callable[..., object]]) -> dict[str, object]:
     """The functions of `table` as a pickle may call them."""
-    return {name: Function(name, make) for name, make in table.items()}
+    return {name: Function(make) for name, make in table.items()}
 
 
 def checked_key(value: Any) -> Any:
@@ -95,7 +94,7 @@ class _Machine:
         elif opcode in STEPS:
             STEPS[opcode](self, argument)
         elif opcode not in ("PROTO", "FRAME", "STOP"):
-            raise self.refusal(opcode if argument is None else f"{opcode} {argument}")
+            raise self.refusal(f"{opcode} {argument}" if isinstance(argument, str | int) else opcode)
 
     def refusal(self, wish: str) -> UnsafePickleError:
         return UnsafePickleError(
@@ -151,15 +150,17 @@ class _Machine:
             raise ValueError(f"members for a {type(target).__name__}")
         target.update(map(checked_key, items))
 
-    def find(self, module: Any, name: Any) -> None:
+    def find(self, module: str, name: str) -> None:
         wish = f"{module}.{name}"
         if wish not in self.known:
             raise self.refusal(wish)
         self.stack.append(self.known[wish])
 
     def stack_find(self, _: Any) -> None:
-        name = self.stack.pop()
-        self.find(self.stack.pop(), name)
+        name, module = self.stack.pop(), self.stack.pop()
+        if type(module) is not str or type(name) is not str:  # showing a list could take for ever, too
+            raise ValueError("a global without a name")
+        self.find(module, name)
 
     def reduce(self, _: Any) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
@@ -214,7 +215,7 @@ def _no_bytes() -> bytes:
 def _encoded(text: str, encoding: str) -> bytes:
     """How protocol 2 writes other bytes."""
     if encoding != "latin1":
-        raise ValueError(f"bytes in {encoding}")
+        raise ValueError("bytes in another encoding than latin1")
     return text.encode("latin1")
 
 

@@ -77,18 +77,22 @@ def state_dict(content: Any, file: MappedFile) -> dict[str, StoredTensor]:
     Raises: CheckpointError if it is something else, with what it is.
     """
     if not isinstance(content, dict):
-        raise CheckpointError(f"{file.path} holds a {type(content).__name__}, not named tensors.")
-    others = [f"`{name}` ({type(value).__name__})" for name, value in content.items() if not _is_named(name, value)]
+        raise CheckpointError(f"{file.path} holds a {type(content).__name__}, not named tensors. Give another file.")
+    tensors: dict[str, StoredTensor] = {}
+    others: list[str] = []
+    for name, value in content.items():
+        if isinstance(name, str) and isinstance(value, StoredTensor):
+            tensors[name] = replace(value, name=name)
+        else:
+            label = f"`{name[:50]}`" if isinstance(name, str) else f"a key that is a {type(name).__name__}"
+            others.append(f"{label} ({type(value).__name__})")
     if others:
+        listed = ", ".join(others[:10]) + (f" and {len(others) - 10} others" if len(others) > 10 else "")
         raise CheckpointError(
-            f"{file.path} holds more than named tensors: {', '.join(others)}. "
+            f"{file.path} holds more than named tensors: {listed}. "
             "If it is an original of fairseq or ParlAI, convert it first."
         )
-    return {name: replace(tensor, name=name) for name, tensor in content.items()}
-
-
-def _is_named(name: Any, value: Any) -> bool:
-    return isinstance(name, str) and isinstance(value, StoredTensor)
+    return tensors
 
 
 def _read_zip(file: MappedFile) -> Any:
@@ -115,22 +119,23 @@ def _read_legacy(file: MappedFile) -> Any:
         raise CheckpointError(f"{file.path} is a pickle, but none that torch wrote. Use a file of weights.")
     protocol, system = load(), load()
     if protocol != PROTOCOL or not isinstance(system, dict):
-        raise CheckpointError(f"{file.path} has the unknown torch protocol {protocol!r}. Save it again with torch 1.6.")
+        raise CheckpointError(f"{file.path} has another torch protocol than {PROTOCOL}. Save it again with torch 1.6.")
     if system.get("little_endian") is not True:
         raise CheckpointError(f"{file.path} was written on a big-endian machine. Save it again on another.")
-    sizes: dict[str, int] = {}
+    storages: dict[str, tuple[int, int]] = {}
     starts: dict[str, int] = {}
 
     def storage(identifier: Any) -> Storage:
         dtype, key, count, view = _identifier(identifier)
-        size = sizes.setdefault(key, count * DTYPES[dtype].itemsize)
-        if size != count * DTYPES[dtype].itemsize or size > file.size:
+        item = DTYPES[dtype].itemsize
+        size = count * item
+        if storages.setdefault(key, (count, item)) != (count, item) or size > file.size:
             raise ValueError(f"storage {key} of {size} bytes")
         whole = Storage(dtype, count, lambda: file.view(starts[key], size), (file.path, key), file.size)
         return whole if view is None else _storage_view(whole, view)
 
     content = load(storage)
-    starts.update(_storage_starts(file, load(), sizes))
+    starts.update(_storage_starts(file, load(), storages))
     return content
 
 
@@ -152,15 +157,19 @@ def _storage_view(whole: Storage, view: Any) -> Storage:
     return replace(whole, start=start, count=count)
 
 
-def _storage_starts(file: MappedFile, keys: Any, sizes: Mapping[str, int]) -> dict[str, int]:
+def _storage_starts(file: MappedFile, keys: Any, storages: Mapping[str, tuple[int, int]]) -> dict[str, int]:
     """Where each storage begins: behind the pickles, in the order of `keys`, each behind its count in 8 bytes."""
-    if not isinstance(keys, list) or set(sizes) != {key for key in keys if type(key) is str}:
-        raise CheckpointError(f"{file.path} is damaged: its storages are not those of its tensors. Download it again.")
+    damaged = f"{file.path} is damaged: its storages are not those of its tensors. Download it again."
+    if not isinstance(keys, list) or not all(type(key) is str for key in keys) or sorted(keys) != sorted(storages):
+        raise CheckpointError(damaged)
     starts: dict[str, int] = {}
     position = file.stream.tell()
     for key in keys:
+        count, item = storages[key]
+        if int.from_bytes(file.view(position, 8), "little") != count:
+            raise CheckpointError(damaged)
         starts[key] = position + 8
-        position += 8 + len(file.view(position + 8, sizes[key]))
+        position += 8 + len(file.view(position + 8, count * item))
     return starts
 
 
