@@ -18,7 +18,8 @@ from typing import Annotated, Any, Literal, Self, get_args, get_type_hints, over
 
 from bartleby.errors import CheckpointError, OptionError, raise_all
 from bartleby.family.fields import Check, Count, Flag, TokenId, TokenIds
-from bartleby.generation.later import LATER, OUTPUTS, Implementation
+from bartleby.generation.later import LATER, Implementation
+from bartleby.hub import resolve
 
 GENERATION_CONFIG_FILE = "generation_config.json"
 
@@ -112,13 +113,6 @@ class GenerationConfig:
     eos_token_id: TokenIds = None
     decoder_start_token_id: TokenId = None
 
-    # What the published `generate` returns beside the ids
-    return_dict_in_generate: Flag = False
-    output_scores: Flag = False
-    output_logits: Flag | None = None
-    output_attentions: Flag = False
-    output_hidden_states: Flag = False
-
     # Where it comes from
     _from_model_config: Flag = False
     transformers_version: str | None = None
@@ -203,8 +197,6 @@ class GenerationConfig:
 
         Raises: CheckpointError if there is no such file or it is not JSON.
         """
-        from bartleby.hub import resolve
-
         folder = resolve(
             pretrained_model_name,
             revision=revision,
@@ -338,11 +330,8 @@ def support(option: str, implementation: Implementation) -> Literal["yes", "call
     """
     if option not in DEFAULTS:
         raise OptionError(unknown_option(option))
-    if option in LATER:
-        return Refused(LATER[option].reason)
-    if option in OUTPUTS and implementation == "plain":
-        return Refused("the plain implementation returns ids and scores only")
-    return "yes"
+    later = LATER.get(option)
+    return "yes" if later is None or implementation not in later.refused_by else Refused(later.reason)
 
 
 def unknown_option(name: str) -> str:

@@ -15,11 +15,13 @@ class Later(NamedTuple):
 
     default: Any
     reason: str
+    refused_by: tuple[Implementation, ...] = ("plain", "pytorch")
 
 
 _ASSISTED = "assisted decoding is not in this release"
 _CACHES = "the cache is chosen by the implementation"
 _RULE = "this token rule is not in this release"
+_OUTPUTS = "only ids are returned in this release; Backend.generate gives scores too"
 
 LATER: dict[str, Later] = {
     "num_beam_groups": Later(1, "diverse beam groups are not in this release"),
@@ -65,7 +67,9 @@ LATER: dict[str, Later] = {
     "compile_config": Later(None, "compiling the model is the caller's choice, not an option of decoding"),
     "disable_compile": Later(None, "nothing is compiled"),
     "generation_kwargs": Later({}, "pass options by their own names"),
+    "return_dict_in_generate": Later(False, _OUTPUTS),
+    "output_scores": Later(False, _OUTPUTS),
+    "output_logits": Later(None, _OUTPUTS),
+    "output_attentions": Later(False, _OUTPUTS),
+    "output_hidden_states": Later(False, _OUTPUTS),
 }
-
-OUTPUTS = ("output_attentions", "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate")
-"""What the published `generate` returns beside the ids."""

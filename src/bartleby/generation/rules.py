@@ -310,7 +310,8 @@ def forced(scores: Scores, tokens: Sequence[int]) -> Scores:
 def log_softmax(scores: Scores) -> Scores:
     """Log-probabilities of each row, in the precision given: rows with nothing possible stay impossible."""
     best = scores.max(axis=-1, keepdims=True)
-    shifted = scores - np.where(np.isfinite(best), best, 0)
-    with np.errstate(divide="ignore"):  # log 0 is the -inf of a row with nothing possible
-        total = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return np.where(np.isneginf(total), scores, shifted - total)
+    is_possible = np.isfinite(best)
+    shifted = scores - np.where(is_possible, best, 0)
+    total = np.exp(shifted).sum(axis=-1, keepdims=True)
+    normalized: Scores = shifted - np.log(np.where(is_possible, total, 1))
+    return normalized

@@ -1,0 +1,164 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bartleby.backends import BACKENDS, open_backend
+from bartleby.backends.plain import PlainBackend, PlainDecoder, padded
+from bartleby.checkpoints.folder import save_folder
+from bartleby.errors import CheckpointError, HubError, LengthError, OptionError, ShapeError, VocabularyError
+from bartleby.family.config import BartConfig, BlenderbotConfig, BlenderbotSmallConfig, PreTrainedConfig
+from bartleby.generation.config import GenerationConfig
+from bartleby.generation.search import generate
+from tests.parity.random_models import MODEL_TYPES, POSITIONS, VOCABULARY, random_config, random_weights
+
+SOURCES = [[5, 6, 7, 8, 9, 2], [10, 2], [11, 12, 13, 2]]
+OPTIONS = {"max_new_tokens": 8, "eos_token_id": 2, "decoder_start_token_id": 2}
+
+
+def backend_of(model_type: str, seed: int = 0) -> PlainBackend:
+    random = np.random.default_rng(seed)
+    config = random_config(random, model_type)
+    return PlainBackend(random_weights(random, config), config, GenerationConfig(**OPTIONS))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Saves a small BART checkpoint."""
+
+    def save(generation_config: dict | None = None, drop: str | None = None) -> Path:
+        backend = backend_of("bart")
+        weights = {name: array for name, array in backend.weights.items() if name != drop}
+        config = backend.config.to_dict() | {"num_beams": 3, "max_length": 9}
+        save_folder(tmp_path / "bart", config=config, generation_config=generation_config, weights=weights)
+        return tmp_path / "bart"
+
+    return save
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.sampled_from(MODEL_TYPES),
+    st.integers(0, 99),
+    st.fixed_dictionaries(
+        {
+            "num_beams": st.integers(1, 4),
+            "no_repeat_ngram_size": st.integers(0, 3),
+            "encoder_no_repeat_ngram_size": st.integers(0, 2),
+        }
+    ),
+)
+def test_padding_and_neighbours_change_nothing(model_type: str, seed: int, options: dict) -> None:
+    backend, config = backend_of(model_type, seed), GenerationConfig(**OPTIONS | options)
+    together = backend.generate(SOURCES, config)
+    for source, expected in zip(SOURCES, together, strict=True):
+        (alone,) = backend.generate([source], config)
+        assert [one.ids for one in alone] == [one.ids for one in expected]
+        over_padded = backend.generate([source, [4] * 20], config)[0]
+        assert [one.ids for one in over_padded] == [one.ids for one in expected]
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_the_score_of_an_output_is_the_sum_of_its_tokens(model_type: str) -> None:
+    backend = backend_of(model_type)
+    backend.generation_config = GenerationConfig(**OPTIONS)
+    start = backend.config.decoder_start_token_id
+    greedy = backend.generate(SOURCES, GenerationConfig(**OPTIONS | {"decoder_start_token_id": start}))
+    scores = backend.score(SOURCES, [hypotheses[0].ids for hypotheses in greedy])
+    for (found,), tokens in zip(greedy, scores, strict=True):
+        assert len(tokens) == len(found.ids)
+        assert sum(tokens) == pytest.approx(found.score, rel=1e-4)
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_scores_of_all_first_tokens_add_up_to_one(model_type: str) -> None:
+    backend = backend_of(model_type)
+    scores = backend.score([SOURCES[0]] * VOCABULARY, [[token, 5] for token in range(VOCABULARY)])
+    assert sum(np.exp(first) for first, _ in scores) == pytest.approx(1, abs=1e-4)
+
+
+def test_scores_do_not_depend_on_what_else_is_scored() -> None:
+    backend = backend_of("blenderbot")
+    together = backend.score(SOURCES, [[7, 8, 2], [9, 9, 9, 9, 2], [2]])
+    assert backend.score(SOURCES[:1], [[7, 8, 2]])[0] == pytest.approx(together[0], abs=1e-5)
+
+
+def test_the_decoder_writes_what_it_is_told_for_the_source_it_is_told() -> None:
+    backend = backend_of("bart")
+    decoder = PlainDecoder(backend.weights, backend.config, SOURCES)
+    decoder.start(np.array([0, 2]))
+    decoder.step(np.array([[2, 5], [2, 6]]))
+    decoder.reorder(np.array([1, 1]))
+    both = decoder.step(np.array([[7], [8]]))
+    decoder.start(np.array([2]))
+    assert both[0] == pytest.approx(decoder.step(np.array([[2, 6, 7]]))[0], abs=1e-5)
+    assert both[1] != pytest.approx(both[0], abs=1e-2)
+
+
+def test_padding_comes_last_and_is_masked() -> None:
+    ids, mask = padded([[5, 6], [7]])
+    assert ids.tolist()[1][0] == 7
+    assert mask.tolist() == [[1, 1], [1, 0]]
+
+
+def test_what_cannot_be_read_or_written_is_refused_before_anything_runs() -> None:
+    backend, options = backend_of("bart"), GenerationConfig(**OPTIONS)
+    with pytest.raises(VocabularyError):
+        backend.generate([[VOCABULARY]], options)
+    with pytest.raises(LengthError):
+        backend.generate([[5] * (POSITIONS + 1)], options)
+    with pytest.raises(LengthError):
+        backend.generate(SOURCES, GenerationConfig(**OPTIONS | {"max_new_tokens": POSITIONS + 1}))
+    with pytest.raises(OptionError, match="contrastive"):
+        backend.generate(SOURCES, GenerationConfig(**OPTIONS, penalty_alpha=0.6))
+    with pytest.raises(OptionError, match="`forced_bos_token_id`"):
+        backend.generate(SOURCES, GenerationConfig(**OPTIONS, forced_bos_token_id=VOCABULARY))
+    with pytest.raises(ShapeError, match="one target for each of 3 sources, but are 1"):
+        backend.score(SOURCES, [[5]])
+    assert backend.generate([], options) == backend.score([], []) == []
+
+
+def test_a_prompt_begins_the_output_of_its_source() -> None:
+    backend, options = backend_of("blenderbot"), GenerationConfig(**OPTIONS)
+    prompts = [[2, 7], [2], [2, 8, 9]]
+    found = backend.generate(SOURCES, options, decoder_input_ids=prompts)
+    decoder = PlainDecoder(backend.weights, backend.config, SOURCES)
+    assert found == generate(decoder, options, SOURCES, prompts=prompts)
+    assert found != backend.generate(SOURCES, options)
+
+
+def test_a_checkpoint_folder_is_decoded_as_it_says(folder: Callable[..., Path]) -> None:
+    backend = open_backend(folder({"num_beams": 2, **OPTIONS}), "plain")
+    assert (backend.name, backend.generation_config.num_beams) == ("plain", 2)
+    expected = backend_of("bart").generate(SOURCES, backend.generation_config)
+    assert backend.generate(SOURCES, backend.generation_config) == expected
+
+
+def test_without_a_generation_config_the_model_config_says_how_to_decode(folder: Callable[..., Path]) -> None:
+    backend = PlainBackend.open(folder())
+    assert (backend.generation_config.num_beams, backend.generation_config.max_length) == (3, 9)
+    assert backend.generation_config.forced_eos_token_id == 2
+
+
+def test_a_missing_weight_is_told_by_its_name(folder: Callable[..., Path]) -> None:
+    with pytest.raises(CheckpointError, match=r"model\.decoder\.layers\.0\.fc1\.bias"):
+        PlainBackend.open(folder(drop="model.decoder.layers.0.fc1.bias"))
+
+
+def test_what_is_no_backend_or_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="`backend` must be auto, pytorch or plain, but is 'tpu'"):
+        open_backend("anything", "tpu")
+    for backend in BACKENDS:
+        with pytest.raises(HubError):
+            open_backend(tmp_path / "nothing", backend)
+
+
+@pytest.mark.parametrize("config_class", [BartConfig, BlenderbotConfig, BlenderbotSmallConfig])
+def test_published_decoding_fits_the_published_positions(config_class: type[PreTrainedConfig]) -> None:
+    config = config_class()
+    options = GenerationConfig.from_model_config(config)
+    options.validate("plain", config.vocab_size)
+    assert options.max_length <= config.max_position_embeddings

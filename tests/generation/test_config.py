@@ -1,0 +1,175 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bartleby.errors import CheckpointError, OptionError
+from bartleby.family.config import BlenderbotConfig
+from bartleby.generation.config import DEFAULTS, GenerationConfig, Refused, support
+from bartleby.generation.later import LATER
+
+
+def test_every_published_field_is_known_with_the_default_that_takes_effect(shared: Path) -> None:
+    old, new = (
+        json.loads((shared / "api" / f"transformers-{release}.json").read_text())["classes"]["GenerationConfig"]
+        for release in ("4.37.2", "5.23.0")
+    )
+    assert old["defaults"].keys() | new["defaults"].keys() <= DEFAULTS.keys()
+    effective = {name: value for name, value in old["defaults"].items() if name != "transformers_version"}
+    assert {name: DEFAULTS[name] for name in effective} == effective
+
+
+def test_none_stands_for_the_default() -> None:
+    assert GenerationConfig(num_beams=None, max_length=None) == GenerationConfig()
+    assert GenerationConfig.from_dict({"num_beams": None}).num_beams == 1
+
+
+def test_a_misspelt_option_is_refused_with_the_one_that_was_meant() -> None:
+    with pytest.raises(OptionError, match=r"`num_beam` is not a decoding option. Did you mean `num_beams`\?"):
+        GenerationConfig(num_beam=4)
+    with pytest.raises(OptionError, match="`streamer` is an argument of `generate`"):
+        GenerationConfig(streamer=print)
+
+
+@pytest.mark.parametrize(
+    ("options", "faults"),
+    [
+        ({"num_beams": 0, "top_p": 0}, ["`num_beams` must be a whole number of at least 1, but is 0.", "`top_p`"]),
+        ({"num_beams": True}, ["`num_beams`"]),
+        ({"max_length": 20.0}, ["`max_length`"]),
+        ({"max_new_tokens": 0}, ["`max_new_tokens`"]),
+        ({"temperature": 0.0}, ["`temperature`"]),
+        ({"temperature": float("nan")}, ["`temperature`"]),
+        ({"early_stopping": "always"}, ["`early_stopping`"]),
+        ({"do_sample": "yes"}, ["`do_sample`"]),
+        ({"bad_words_ids": [1]}, ["`bad_words_ids`"]),
+        ({"bad_words_ids": [[1], []]}, ["`bad_words_ids`"]),
+        ({"suppress_tokens": [-1]}, ["`suppress_tokens`"]),
+        ({"eos_token_id": "</s>"}, ["`eos_token_id`"]),
+        ({"length_penalty": 1e6}, ["`length_penalty`"]),
+        ({"min_length": 30, "max_length": 10}, ["`min_length` must be at most `max_length`"]),
+        ({"min_new_tokens": 30, "max_new_tokens": 10}, ["`min_new_tokens` must be at most `max_new_tokens`"]),
+        ({"num_return_sequences": 2}, ["`num_return_sequences`"]),
+        ({"num_return_sequences": 4, "num_beams": 3, "do_sample": True}, ["`num_return_sequences`"]),
+        ({"forced_eos_token_id": 2, "suppress_tokens": [2, 3]}, ["`forced_eos_token_id`"]),
+    ],
+)
+def test_options_that_cannot_be_are_refused_all_at_once(options: dict, faults: list[str]) -> None:
+    with pytest.raises(OptionError) as refusal:
+        GenerationConfig(**options)
+    assert all(fault in str(refusal.value) for fault in faults)
+
+
+def test_several_samples_need_no_beams() -> None:
+    assert GenerationConfig(num_return_sequences=4, do_sample=True).num_return_sequences == 4
+
+
+@pytest.mark.parametrize("implementation", ["plain", "pytorch"])
+def test_what_a_release_does_not_carry_out_is_refused_with_the_reason_never_ignored(implementation: str) -> None:
+    for name, later in LATER.items():
+        options = GenerationConfig(**{name: "set"})
+        with pytest.raises(OptionError, match=f"`{name}` must be .*: {later.reason}"):
+            options.validate(implementation)
+        assert support(name, implementation) == Refused(later.reason)
+    GenerationConfig().validate(implementation)
+
+
+def test_support_of_an_option_that_does_not_exist_is_an_error() -> None:
+    assert support("num_beams", "plain") == "yes"
+    with pytest.raises(OptionError, match="Did you mean `top_k`"):
+        support("topk", "plain")
+
+
+def test_token_ids_must_lie_in_the_vocabulary() -> None:
+    options = GenerationConfig(forced_bos_token_id=9, bad_words_ids=[[3, 12]], eos_token_id=[2, 10])
+    options.validate(vocab_size=13)
+    with pytest.raises(OptionError, match=r"(?s)`eos_token_id`.*\[10\].*`bad_words_ids`.*\[12\]"):
+        options.validate(vocab_size=10)
+
+
+def test_a_file_loses_nothing(tmp_path: Path) -> None:
+    written = {"num_beams": 4, "from_the_future": {"a": [1]}, "transformers_version": "4.37.2", "length_penalty": 2.0}
+    (tmp_path / "generation_config.json").write_text(json.dumps(written))
+    options = GenerationConfig.from_pretrained(tmp_path)
+    options.save_pretrained(tmp_path / "copy")
+    assert json.loads((tmp_path / "copy" / "generation_config.json").read_text()) == written
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["generation_config.json"]
+
+
+def test_a_wrong_file_loads_and_is_refused_when_it_is_decoded_with(tmp_path: Path) -> None:
+    (tmp_path / "generation_config.json").write_text('{"num_beams": 0}')
+    options = GenerationConfig.from_pretrained(tmp_path)
+    for refused in (options.validate, lambda: options.save_pretrained(tmp_path)):
+        with pytest.raises(OptionError, match="`num_beams`"):
+            refused()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "does not exist"), ("{", "must be JSON"), ("[]", "must hold a JSON object")]
+)
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "generation_config.json").write_text(content)
+    with pytest.raises(CheckpointError, match=message):
+        GenerationConfig.from_pretrained(tmp_path)
+
+
+def test_keywords_stand_above_the_file(tmp_path: Path) -> None:
+    GenerationConfig(num_beams=4).save_pretrained(tmp_path, config_file_name="decoding.json")
+    options = GenerationConfig.from_pretrained(tmp_path, "decoding.json", num_beams=2)
+    assert options.num_beams == 2
+    assert GenerationConfig.from_dict({}, return_unused_kwargs=True, top_k=3, rank=1) == (
+        GenerationConfig(top_k=3),
+        {"rank": 1},
+    )
+    with pytest.raises(OptionError, match="`rank`"):
+        GenerationConfig.from_dict({}, rank=1)
+
+
+def test_old_checkpoints_keep_their_decoding_in_the_model_config() -> None:
+    config = BlenderbotConfig(num_beams=10, min_length=20, max_length=60, length_penalty=0.65)
+    options = GenerationConfig.from_model_config(config)
+    assert (options.num_beams, options.min_length, options.max_length, options.length_penalty) == (10, 20, 60, 0.65)
+    assert (options.encoder_no_repeat_ngram_size, options.decoder_start_token_id, options.eos_token_id) == (3, 1, 2)
+    assert json.loads(options.to_json_string())["_from_model_config"] is True
+    old = GenerationConfig.from_model_config({"force_bos_token_to_be_generated": True, "bos_token_id": 0, "d_model": 8})
+    assert (old.forced_bos_token_id, "d_model" in old.to_dict()) == (0, False)
+
+
+def test_update_gives_back_what_is_no_option_and_checks_the_rest() -> None:
+    options = GenerationConfig()
+    assert options.update(num_beams=3, input_ids=[1]) == {"input_ids": [1]}
+    assert options.num_beams == 3
+    with pytest.raises(OptionError, match="`num_beams`"):
+        options.update(num_beams=0)
+
+
+def test_pushing_is_not_saving(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="`push_to_hub` must be False"):
+        GenerationConfig().save_pretrained(tmp_path, push_to_hub=True)
+
+
+def test_equal_configs_decode_alike_wherever_they_come_from() -> None:
+    assert GenerationConfig(num_beams=2) == GenerationConfig(num_beams=2, transformers_version="5.23.0")
+    assert hash(GenerationConfig()) == hash(GenerationConfig(transformers_version="5.23.0"))
+    assert GenerationConfig(num_beams=2) != GenerationConfig(num_beams=3)
+    assert GenerationConfig() != {}
+    assert '"num_beams": 2' in repr(GenerationConfig(num_beams=2))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(DEFAULTS)),
+        st.none() | st.booleans() | st.integers(-2, 40) | st.floats(-2, 2) | st.lists(st.integers(0, 9), max_size=3),
+        max_size=6,
+    )
+)
+def test_any_options_either_make_a_config_that_survives_a_file_or_are_refused(options: dict) -> None:
+    try:
+        config = GenerationConfig(**options)
+    except OptionError:
+        return
+    assert GenerationConfig.from_dict(json.loads(config.to_json_string())) == config
+    assert GenerationConfig.from_dict(json.loads(config.to_json_string(use_diff=False))) == config

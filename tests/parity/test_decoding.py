@@ -1,0 +1,41 @@
+"""Decoding against the published releases, token by token, on random small models and random options."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.parity.decoding import IMPLEMENTATIONS, as_in_release_4, draws_for_current_release, written
+from tests.parity.draws import draw
+from tests.parity.random_models import MODEL_TYPES
+
+GOLDENS = Path(__file__).parent / "goldens" / "decoding"
+SCALED = json.loads((GOLDENS / "blenderbot-small-4.37.2.json").read_text(encoding="utf-8"))
+
+every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+
+
+@every_implementation
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_ids_are_those_of_the_current_release(model_type: str, implementation: str) -> None:
+    releases = pytest.importorskip("tests.parity.releases")
+    draws = draws_for_current_release(model_type, range(25))
+    assert [drawn.seed for drawn in draws if written(drawn, implementation) != releases.decode(drawn)] == []
+
+
+@every_implementation
+def test_scaled_embeddings_of_blenderbot_small_decode_as_in_4_37(implementation: str) -> None:
+    assert SCALED["made_with"]["transformers"] == "4.37.2"
+    draws = {seed: draw("blenderbot-small", int(seed), scale_embedding=True) for seed in SCALED["outputs"]}
+    ours = {seed: as_in_release_4(drawn, written(drawn, implementation)) for seed, drawn in draws.items()}
+    assert [seed for seed, ids in SCALED["outputs"].items() if ours[seed] != ids] == []
+
+
+def test_the_draws_are_worth_comparing() -> None:
+    """Outputs that end by themselves and that do not, that vary, and that depend on the source."""
+    outputs = [output for seed in range(25) for output in written(draw("bart", seed), "plain")]
+    best = [hypotheses[0] for hypotheses in outputs]
+    assert 0.25 < sum(ids[-1] == 2 for ids in best) / len(best) < 0.95
+    assert sum(len(set(ids)) > len(ids) / 2 for ids in best) > len(best) / 3
+    assert len({tuple(ids) for ids in best}) > len(best) * 0.8
