@@ -259,3 +259,10 @@ def test_fields_set_later_are_checked_on_request():
 
 def test_a_config_of_another_libraries_object_compares_unequal():
     assert BartConfig() != SimpleNamespace(**vars(BartConfig()))
+
+
+@pytest.mark.parametrize(
+    "given", [{"dtype": None, "torch_dtype": "float32"}, {"dtype": "float32", "torch_dtype": None}]
+)
+def test_a_name_that_holds_null_says_nothing_against_its_second_name(given: dict[str, str | None]) -> None:
+    assert BartConfig.from_dict(given).dtype == "float32"

@@ -291,6 +291,10 @@ class Record:
             faults.append(f"`model_type` must be {cls.model_type!r}, but is {given['model_type']!r}.")
         for alias in [name for name in given if name in cls.attribute_map]:
             field, value = cls.attribute_map[alias], given[alias]
+            if fields.get(field) is None:  # null under one of two names says nothing against the other
+                fields[field] = value
+            elif value is None:
+                continue
             if fields.setdefault(field, value) != value and alias not in cls.remarks:
                 faults.append(f"`{field}` must be given once, but is {fields[field]!r} and, as `{alias}`, {value!r}.")
         return fields, faults
