@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
     return save
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     st.sampled_from(MODEL_TYPES),
     st.integers(0, 99),

@@ -2,7 +2,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bartleby.errors import OptionError
@@ -101,7 +101,6 @@ Options = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(
     Options, st.integers(0, 99), st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=3), min_size=3, max_size=3)
 )
@@ -123,7 +122,6 @@ def test_any_options_either_run_or_are_refused(options: dict, seed: int, prompts
             assert one.finish_reason != "length" or len(one.ids) == room
 
 
-@settings(deadline=None)
 @given(Options, st.integers(0, 99))
 def test_a_source_is_decoded_alike_alone_and_among_others(options: dict, seed: int) -> None:
     try:
@@ -136,7 +134,6 @@ def test_a_source_is_decoded_alike_alone_and_among_others(options: dict, seed: i
         assert generate(MarkovDecoder(tables[source : source + 1]), config, [SOURCES[source]]) == [together[source]]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 99), st.integers(1, 3))
 def test_prompts_of_unequal_length_do_not_change_each_other(seed: int, beams: int) -> None:
     tables, config = random_tables(seed, sources=3), options_of(num_beams=beams, max_new_tokens=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -19,8 +20,21 @@ def plain(drawn: Draw) -> Backend:
     return PlainBackend(drawn.weights(), drawn.config, GenerationConfig())
 
 
+def pytorch(drawn: Draw) -> Backend:
+    import torch
+
+    from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
+    from bartleby.backends.pytorch.backend import PyTorchBackend
+
+    model = AutoModelForSeq2SeqLM.from_config(drawn.config).double()
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in drawn.weights().items()})
+    return PyTorchBackend(model)
+
+
 IMPLEMENTATIONS: dict[str, Callable[[Draw], Backend]] = {"plain": plain}
-"""How each implementation is given the weights of a draw."""
+"""How each installed implementation is given the weights of a draw."""
+if find_spec("torch") is not None:
+    IMPLEMENTATIONS["pytorch"] = pytorch
 
 
 def written(drawn: Draw, implementation: str) -> Ids:

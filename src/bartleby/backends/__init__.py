@@ -18,7 +18,8 @@ BACKENDS = ("pytorch", "plain")
 def open_backend(name_or_path: str | os.PathLike[str], backend: str = "auto", **where: Any) -> Backend:
     """Load a checkpoint with the backend asked for, or with the fastest that is installed; its `name` says which.
 
-    `where` goes to `hub.resolve`: revision, token, cache_dir, local_files_only, force_download.
+    `where` goes to `hub.resolve`: revision, token, cache_dir, local_files_only, force_download. The pytorch backend
+    also takes `dtype` and `device`.
     Raises: OptionError if there is no such backend, MissingExtraError if its framework is not installed.
     """
     if backend == "auto":
