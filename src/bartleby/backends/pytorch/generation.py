@@ -134,7 +134,9 @@ class GenerationMixin(PreTrainedModel):
         if options.use_cache:
             writer.take_memory(max_length - 1)  # the last token written is never read
         rules = rules_for(options, prepared.prompts.shape[1], unpadded(prepared) if needs_sources(options) else ())
-        return search(Task(options, applied(rules, self.device), prepared.prompts, max_length, noise), writer)
+        padding = None if prepared.prompt_mask is None else prepared.prompt_mask == 0
+        task = Task(options, applied(rules, self.device), prepared.prompts, max_length, noise, padding)
+        return search(task, writer)
 
     def _divided(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The inputs and the options among the keywords of `generate`."""
@@ -185,6 +187,7 @@ class GenerationMixin(PreTrainedModel):
             ids = torch.full((1, 1), options.bos_token_id, device=self.device)
         _check_mask("attention_mask", inputs.attention_mask, ids.shape)
         mask = self._mask(inputs.attention_mask, ids, options)
+        _check_last("attention_mask", mask)
         check_room(options, ids.shape[1], self.config.max_position_embeddings)
         return Prepared(ids, mask, ids, mask)
 
@@ -198,6 +201,7 @@ class GenerationMixin(PreTrainedModel):
             raise ShapeError(f"`decoder_input_ids` must have a row for each of {count} sources, but has {len(ids)}.")
         mask = inputs.decoder_attention_mask
         _check_mask("decoder_attention_mask", mask, ids.shape)
+        _check_last("decoder_attention_mask", mask)
         if bool((ids[:, :1] != start).all()):
             ids = torch.cat([start, ids], dim=1)
             mask = None if mask is None else torch.cat([torch.ones_like(mask[:, :1]), mask], dim=1)
@@ -328,6 +332,12 @@ def _given_states(inputs: Inputs) -> Tensor | None:
 def _check_mask(name: str, mask: Tensor | None, shape: torch.Size) -> None:
     if mask is not None and mask.shape != shape:
         raise ShapeError(f"`{name}` must have the shape of what it masks, {tuple(shape)}, but has {tuple(mask.shape)}.")
+
+
+def _check_last(name: str, mask: Tensor | None) -> None:
+    """Raises: ShapeError if a prompt ends in padding: what is written must follow its last token."""
+    if mask is not None and not bool(mask[:, -1].all()):
+        raise ShapeError(f"`{name}` hides the last token of a prompt. Pad prompts on the left.")
 
 
 def _refuse_later(**arguments: Any) -> None:

@@ -16,10 +16,13 @@ from torch import Tensor
 from bartleby.generation import rules as definition
 
 Rule = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Shapes: ids (r, t), scores (r, v), sources (r,), which source each row answers -> (r, v)."""
+"""Shapes: ids (r, t), scores (r, v), sources (r,), which source each row answers -> (r, v).
+
+Ids may be NO_TOKEN, except the last of a row.
+"""
 
 IMPOSSIBLE = float("-inf")
-NO_TOKEN = -1  # fills the n-grams of shorter sources; equals no id
+NO_TOKEN = -1  # in the place of padding; no n-gram is completed by it
 
 
 def applied(rules: Sequence[definition.Rule | definition.SourceRule], device: torch.device) -> list[Rule]:
@@ -29,6 +32,7 @@ def applied(rules: Sequence[definition.Rule | definition.SourceRule], device: to
 
 def repetition_penalty(rule: definition.RepetitionPenalty, device: torch.device) -> Rule:
     def penalize(ids: Tensor, scores: Tensor, sources: Tensor) -> Tensor:
+        ids = torch.where(ids == NO_TOKEN, ids[:, -1:], ids)  # counting a token twice changes nothing
         written = scores.gather(1, ids)
         lowered = torch.where(written < 0, written * rule.penalty, written / rule.penalty)
         return scores.scatter_(1, ids, lowered)
