@@ -55,6 +55,13 @@ class ExampleReport:
     """Examples that lost their oldest turns to `source_tokens`."""
     with_persona: int = 0
 
+    def told(self) -> str:
+        """All of it in one sentence."""
+        return (
+            f"{self.examples} examples, {self.with_persona} with a persona; {self.shortened} lost their oldest turns. "
+            f"Left out: {self.long_replies} replies that are too long, {self.long_last_turns} to a turn that is"
+        )
+
 
 class ChatExamples:
     """Turns dialogues into pairs of (source, reply) ids for one tokenizer and recipe."""

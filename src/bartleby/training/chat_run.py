@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from bartleby.backends.pytorch.heads import ConditionalGeneration
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
-from bartleby.errors import OptionError
+from bartleby.errors import OptionError, raise_all
+from bartleby.family.config import PreTrainedConfig, config_from_dict
 from bartleby.family.presets import PRESETS
 from bartleby.generation.config import GenerationConfig
 from bartleby.measure.perplexity import Perplexity, perplexity
@@ -26,8 +30,6 @@ from bartleby.training.trainer import StepReport, Trainer, TrainingOptions
 
 PRESET = "bartleby-chat-mini"
 VALIDATION_SEED = 0
-SEED_VOCABULARY = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "<mask>": 4, "Ġ": 5, "a": 6, "Ġa": 7}
-"""Just enough of a vocabulary to be a Blenderbot tokenizer, whose kind the trained one has."""
 
 Say = Callable[[str], None]
 
@@ -40,18 +42,29 @@ class ChatRunOptions:
     training: TrainingOptions
     chat: ChatRecipe = field(default_factory=ChatRecipe)
     batch_tokens: int = 5000
-    leave_out: tuple[str, ...] = ("novel_dialogue",)
-    """Corpora not to learn from: period English from novels makes a modern chat odd."""
-    validation: str = "self_dialogue"
-    """The corpus whose `valid` split is measured on."""
+    leave_out: tuple[str, ...] = ()
+    """Patterns of corpus names not to learn from."""
+    validation: str | None = None
+    """The corpus whose `valid` split is measured on; None for all that are learnt from."""
     validation_examples: int = 3000
     on_bad_record: OnBadRecord = "stop"
+    changes: tuple[str, ...] = ()
+    """Fields of the preset's config to train with other values: `("d_model=512",)`."""
+
+    def __post_init__(self) -> None:
+        faults = []
+        if self.on_bad_record not in ("stop", "skip"):
+            faults.append(f"`on_bad_record` must be stop or skip, but is {self.on_bad_record!r}.")
+        if self.validation_examples < 1:
+            faults.append(f"`validation_examples` must be at least 1, but is {self.validation_examples}.")
+        raise_all(OptionError, faults, "The run's options")
 
     def recipe(self) -> dict[str, Any]:
         """What must be the same for a run to be taken up again."""
         files = corpus_files(self.data, "train", self.leave_out)
         return {
             "preset": PRESET,
+            **{f"model_{name}": value for name, value in changes_of(self).items()},
             "corpora": {corpus_name(path): path.stat().st_size for path in files},
             "batch_tokens": self.batch_tokens,
             "validation": self.validation,
@@ -64,45 +77,43 @@ class ChatRunOptions:
 
 
 class ChatRun:
-    """A run and its folder; made anew or taken up where its newest checkpoint stands."""
+    """A run and its folder; made anew, or taken up where its newest checkpoint stands.
+
+    Raises: OptionError if the folder holds a run of another recipe; DataError for corpora that cannot be learnt from.
+    """
 
     def __init__(self, options: ChatRunOptions, path: Path, say: Say) -> None:
         self.options, self.say = options, say
-        self.folder = RunFolder(path, options.recipe())
+        self.folder = RunFolder(path)
+        self.folder.settle(options.recipe())
         self.tokenizer, training_pairs, self.validation_pairs = self._texts()
-        torch.manual_seed(options.training.seed)
-        preset = PRESETS[PRESET]
-        config = preset.config
-        config.vocab_size = len(self.tokenizer)
-        self.model = BlenderbotForConditionalGeneration(config)
-        self.model.generation_config = generation_config()
-        self.padding = Padding(int(config.pad_token_id or 0), int(config.decoder_start_token_id or 0))
-        batches = Batches(training_pairs, self.padding, options.batch_tokens, options.training.seed)
+        self.model = new_model(self.tokenizer, options)
+        batches = Batches(training_pairs, padding_of(self.model), options.batch_tokens, options.training.seed)
         self.trainer = Trainer(TargetLoss(self.model), batches.from_number, options.training)
         if self.folder.restore(self.trainer, self.model):
-            say(f"Going on after step {self.trainer.step}.")
-        self.first_step = self.trainer.step
+            say(f"Going on after step {self.trainer.step} of {options.training.steps}.")
 
     def steps(self) -> Iterator[StepReport]:
-        """Train, one step at a time; each is logged."""
+        """Take the steps that are left; each is logged."""
         for report in self.trainer.run():
             self.folder.log({"kind": "step", "time": round(time.time(), 2), **asdict(report)})
             yield report
 
     def save(self) -> Path:
-        """Write a checkpoint now."""
+        """Write a checkpoint now; returns its folder."""
         return self.folder.save(self.trainer, self.model, self.tokenizer)
 
-    def validate(self, examples: int) -> Perplexity:
-        """Perplexity on the first `examples` of the shuffled validation replies, in the precision of training."""
+    def validate(self, examples: int | None = None) -> Perplexity:
+        """Perplexity on the first `examples` validation replies, or on all, in the precision of training."""
+        pairs = self.validation_pairs if examples is None else first(self.validation_pairs, examples)
         with self.trainer.accelerator.autocast():
-            figure = model_perplexity(self.model, self.validation_pairs, self.padding, examples)
+            figure = model_perplexity(self.model, pairs)
         self.folder.log(
             {
                 "kind": "validation",
                 "time": round(time.time(), 2),
                 "step": self.trainer.step,
-                "examples": min(examples, len(self.validation_pairs)),
+                "examples": len(pairs),
                 "perplexity": figure.value,
                 "tokens": figure.tokens,
             }
@@ -114,61 +125,95 @@ class ChatRun:
         folder = self.folder.path
         files = [folder / "train.npz", folder / "valid.npz"]
         if not all(file.exists() for file in files):
-            self._prepare_texts()
-        tokenizer = BlenderbotTokenizer.from_pretrained(folder / "tokenizer")
+            self._prepare_texts(*files)
         training, validation = map(TokenPairs.load, files)
-        return tokenizer, training, validation
+        return BlenderbotTokenizer.from_pretrained(folder / "tokenizer"), training, validation
 
-    def _prepare_texts(self) -> None:
-        options, folder = self.options, self.folder.path
-        reading = Reading()
+    def _prepare_texts(self, training_file: Path, validation_file: Path) -> None:
+        options, reading = self.options, Reading()
         paths = corpus_files(options.data, "train", options.leave_out)
         self.say(f"Reading {', '.join(map(corpus_name, paths))} …")
         dialogues = list(read_dialogues(paths, reading, options.on_bad_record))
         for fault in reading.skipped:
             self.say(f"Skipped {fault}")
-        tokenizer = train_tokenizer([turn for dialogue in dialogues for turn in dialogue.turns])
-        tokenizer.save_pretrained(folder / "tokenizer")
+        learner = BlenderbotTokenizer(model_max_length=PRESETS[PRESET].config.max_position_embeddings)
+        turns = (turn for dialogue in dialogues for turn in dialogue.turns)
+        tokenizer = learner.train_new_from_iterator(turns, config_of(options).vocab_size)
+        tokenizer.save_pretrained(self.folder.path / "tokenizer")
         examples = ChatExamples(tokenizer, options.chat)
         pairs = examples.pairs(dialogues)
-        self.say(f"{len(dialogues)} dialogues gave {examples.report}.")
+        self.say(f"{len(dialogues)} dialogues gave {examples.report.told()}.")
         self.folder.log({"kind": "corpora", "dialogues": reading.records, **asdict(examples.report)})
-        validation = self._validation_pairs(tokenizer)
-        validation.save(folder / "valid.npz")
-        pairs.save(folder / "train.npz")
+        self._validation_pairs(tokenizer).save(validation_file)
+        pairs.save(training_file)
 
     def _validation_pairs(self, tokenizer: BlenderbotTokenizer) -> TokenPairs:
         """The replies to measure on, shuffled once, so that a few of them are a fair sample."""
         wanted = self.options.validation
-        paths = [path for path in corpus_files(self.options.data, "valid") if corpus_name(path) == wanted]
+        paths = corpus_files(self.options.data, "valid", self.options.leave_out)
+        if wanted is not None:
+            paths = [path for path in paths if corpus_name(path) == wanted]
         if not paths:
             raise OptionError(f"`validation` must name a corpus with a valid split, but {wanted!r} has none.")
         examples = ChatExamples(tokenizer, self.options.chat)
         pairs = examples.pairs(list(read_dialogues(paths, on_bad_record=self.options.on_bad_record)))
-        order = np.random.default_rng(VALIDATION_SEED).permutation(len(pairs))[: self.options.validation_examples]
         self.folder.log({"kind": "validation corpus", **asdict(examples.report)})
-        return pairs.take(order)
+        order = np.random.default_rng(VALIDATION_SEED).permutation(len(pairs))
+        return pairs.take(order[: self.options.validation_examples])
 
 
-def train_tokenizer(turns: Sequence[str]) -> BlenderbotTokenizer:
-    """A byte-level tokenizer of the preset's size for these turns."""
-    seed = BlenderbotTokenizer(vocab=SEED_VOCABULARY, merges=[("Ġ", "a")])
-    return seed.train_new_from_iterator(turns, PRESETS[PRESET].config.vocab_size)
+def changes_of(options: ChatRunOptions) -> dict[str, Any]:
+    """The fields to change, their values read as JSON: numbers, true and false, or else text.
+
+    Raises: OptionError naming all that are no field of the config.
+    """
+    known = PRESETS[PRESET].config.to_dict()
+    fields, faults = {}, []
+    for change in options.changes:
+        name, sign, text = change.partition("=")
+        if not sign or name not in known:
+            faults.append(f"`change` must be FIELD=VALUE with a field of the config, but is {change!r}.")
+        with suppress(ValueError):
+            text = json.loads(text)
+        fields[name] = text
+    raise_all(OptionError, faults, "The changes to the model")
+    return fields
 
 
-def generation_config() -> GenerationConfig:
-    """How the preset decodes."""
-    config = PRESETS[PRESET].config
-    tokens = {name: getattr(config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    start = config.decoder_start_token_id
-    return GenerationConfig(**PRESETS[PRESET].generation, **tokens, decoder_start_token_id=start)
+def config_of(options: ChatRunOptions) -> PreTrainedConfig:
+    """The preset's config with the options' changes, checked as a whole.
+
+    Raises: ConfigError for values that make no model.
+    """
+    own = {"turn_layout": options.chat.layout}  # a chat lays its turns out as they were learnt
+    return config_from_dict({**PRESETS[PRESET].config.to_dict(), **changes_of(options), **own})
 
 
-def model_perplexity(
-    model: BlenderbotForConditionalGeneration, pairs: TokenPairs, padding: Padding, examples: int
-) -> Perplexity:
-    """Perplexity a token, `</s>` included, of the first `examples` targets."""
+def new_model(tokenizer: BlenderbotTokenizer, options: ChatRunOptions) -> BlenderbotForConditionalGeneration:
+    """The preset's model with weights drawn from the seed, and its way to decode."""
+    torch.manual_seed(options.training.seed)
+    config = config_of(options)
+    config.vocab_size = len(tokenizer)
+    model = BlenderbotForConditionalGeneration(config)
+    tokens = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+    model.generation_config = GenerationConfig(
+        **PRESETS[PRESET].generation, **{name: getattr(config, name) for name in tokens}
+    )
+    return model
+
+
+def padding_of(model: ConditionalGeneration) -> Padding:
+    """The ids a model's batches are filled up with."""
+    return Padding(model.config.pad_token_id or 0, model.config.decoder_start_token_id or 0)
+
+
+def first(pairs: TokenPairs, count: int) -> TokenPairs:
+    """The first `count` pairs, or all if there are fewer."""
+    return pairs.take(np.arange(min(count, len(pairs))))
+
+
+def model_perplexity(model: ConditionalGeneration, pairs: TokenPairs, batch_tokens: int = 5000) -> Perplexity:
+    """Perplexity a token of the targets, `</s>` included."""
     model.eval()
-    some = pairs.take(np.arange(min(examples, len(pairs))))
-    batches = Batches(some, padding, tokens=5000, seed=0)
+    batches = Batches(pairs, padding_of(model), batch_tokens, seed=0)
     return perplexity(target_log_probs(model, batch) for batch in batches.once())

@@ -1,4 +1,4 @@
-"""Pairs of token ids, kept flat and small, and the batches made of them: alike in length, the same for the same seed."""
+"""Pairs of token ids, kept flat and small, and batches of them: alike in length, equal for equal seeds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from bartleby.errors import DataError, OptionError
 
 Ids = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.int64]
-Tokens = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
+Tokens = npt.NDArray[np.unsignedinteger]
 
 TARGET_BAND = 3
 """Target lengths that share a bucket: with 3, about 2 % of a batch of chat is padding."""
@@ -33,11 +34,10 @@ class TokenPairs:
     @classmethod
     def of(cls, pairs: Iterable[tuple[Sequence[int], Sequence[int]]], vocab_size: int) -> TokenPairs:
         """Flatten `pairs` of ids below `vocab_size`."""
-        dtype = np.uint16 if vocab_size <= 2**16 else np.uint32
         sources, targets = zip(*pairs, strict=True) if (pairs := list(pairs)) else ((), ())
-        flat = [np.fromiter((index for ids in side for index in ids), dtype) for side in (sources, targets)]
+        flat = [_flat(side, vocab_size) for side in (sources, targets)]
         lengths = [np.array([len(ids) for ids in side], dtype=np.int64) for side in (sources, targets)]
-        return cls(*flat, *lengths)
+        return cls(flat[0], flat[1], lengths[0], lengths[1])
 
     def __len__(self) -> int:
         return len(self.source_lengths)
@@ -47,6 +47,10 @@ class TokenPairs:
         sources = _picked(self.sources, self.source_lengths, rows)
         targets = _picked(self.targets, self.target_lengths, rows)
         return TokenPairs(sources, targets, self.source_lengths[rows], self.target_lengths[rows])
+
+    def rows(self) -> tuple[list[list[int]], list[list[int]]]:
+        """Sources and targets as lists of ids."""
+        return _rows(self.sources, self.source_lengths), _rows(self.targets, self.target_lengths)
 
     def save(self, path: Path) -> None:
         """Write one `.npz`, first under a temporary name."""
@@ -62,15 +66,18 @@ class TokenPairs:
     def load(cls, path: Path) -> TokenPairs:
         """Raises: DataError if the file was not written by `save`."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return cls(*(stored[name] for name in cls.__dataclass_fields__))
-        except (OSError, KeyError, ValueError, EOFError) as fault:
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as fault:
             raise DataError(f"{path} cannot be read: {fault}. Delete it; it is made anew from the corpora.") from None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step sees. Shapes: source_ids and source_mask (b, s); target_ids, the decoder's input, and labels (b, t)."""
+    """What one step sees; `target_ids` is the decoder's input.
+
+    Shapes: source_ids and source_mask (b, s); target_ids and labels (b, t).
+    """
 
     source_ids: Ids
     source_mask: Ids
@@ -98,7 +105,7 @@ class Padding:
 class Batches:
     """The batches of epoch after epoch, numbered from 0; number n is the same whenever it is asked for.
 
-    A batch holds at most `tokens` places, padding included, in rows alike in target length first, then in source length.
+    A batch holds at most `tokens` places, padding included, in rows alike in target length, then in source length.
     Every epoch draws other neighbours and another order.
     """
 
@@ -147,10 +154,19 @@ class Batches:
         return Batch(source_ids, source_mask, target_ids, labels)
 
 
+def _flat(rows: Sequence[Sequence[int]], vocab_size: int) -> Tokens:
+    ids = (token for row in rows for token in row)
+    return np.fromiter(ids, np.uint16) if vocab_size <= 2**16 else np.fromiter(ids, np.uint32)
+
+
 def _picked(flat: Tokens, lengths: Lengths, rows: Ids) -> Tokens:
     starts = _starts(lengths)
     pieces = [flat[starts[row] : starts[row] + lengths[row]] for row in rows]
     return np.concatenate(pieces) if pieces else flat[:0]
+
+
+def _rows(flat: Tokens, lengths: Lengths) -> list[list[int]]:
+    return [row.tolist() for row in np.split(flat, np.cumsum(lengths)[:-1])] if len(lengths) else []
 
 
 def _starts(lengths: Lengths) -> Lengths:

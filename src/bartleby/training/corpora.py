@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO, Any, Literal, TypeVar
+from typing import IO, Any, Literal, TypeGuard, TypeVar
 
 from bartleby.errors import DataError
 
@@ -22,7 +22,7 @@ OnBadRecord = Literal["stop", "skip"]
 Split = Literal["train", "valid"]
 Shape = TypeVar("Shape")
 
-_OPENERS: dict[str, Callable[..., IO[str]]] = {".xz": lzma.open, ".gz": gzip.open}  # type: ignore[dict-item]
+_OPENERS: dict[str, Callable[..., IO[str]]] = {".xz": lzma.open, ".gz": gzip.open}
 _SUFFIXES = (".jsonl", ".jsonl.xz", ".jsonl.gz")
 
 
@@ -124,7 +124,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path} cannot be read: {fault}. Fetch the file again.") from None
 
 
-def _are_texts(value: Any) -> bool:
+def _are_texts(value: Any) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(text, str) and text.strip() for text in value)
 
 

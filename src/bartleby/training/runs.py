@@ -1,4 +1,4 @@
-"""A run's folder: its recipe, its figures a line a step, and checkpoints that a kill at any moment cannot spoil.
+"""A run's folder: its recipe, its figures a line each, and checkpoints that a kill at any moment cannot spoil.
 
 RUN/recipe.json · RUN/metrics.jsonl · RUN/checkpoints/step-00001200/{model in the published layout, training_state.pt}
 """
@@ -9,7 +9,9 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -19,47 +21,72 @@ from bartleby.errors import CheckpointError, OptionError, raise_all
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.trainer import Trainer
 
-RUNS = Path.home() / ".cache" / "bartleby" / "runs"
 CHECKPOINTS_KEPT = 2
+RECIPE = "recipe.json"
 STATE = "training_state.pt"
 
 
+def runs_folder() -> Path:
+    """Where runs live unless told otherwise: outside any work tree, where no commit picks them up."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "bartleby" / "runs"
+
+
 class RunFolder:
-    """Where one run leaves what it made. Made anew, or taken up again if its recipe is the same.
+    """Where one run leaves what it makes."""
 
-    Raises: OptionError naming every field in which the recipe differs from that of the run already there.
-    """
-
-    def __init__(self, path: Path, recipe: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.recipe: dict[str, Any] = json.loads(json.dumps(recipe))  # as it will be read back: tuples become lists
-        path.mkdir(parents=True, exist_ok=True)
-        known = path / "recipe.json"
-        if known.exists():
-            earlier = json.loads(known.read_text("utf-8"))
-            faults = [
-                f"`{name}` is {self.recipe.get(name)!r}, but the run was started with {earlier.get(name)!r}."
-                for name in sorted(earlier.keys() | self.recipe.keys())
-                if earlier.get(name) != self.recipe.get(name)
-            ]
-            subject = f"{path} (go on with its own recipe, or choose another run folder)"
-            raise_all(OptionError, faults, subject)
-        else:
-            write_text(known, json.dumps(self.recipe, indent=2, ensure_ascii=False) + "\n")
+
+    @property
+    def recipe(self) -> dict[str, Any] | None:
+        """What the run was started with; None before it is."""
+        try:
+            recipe: dict[str, Any] = json.loads((self.path / RECIPE).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as fault:
+            raise CheckpointError(f"{self.path / RECIPE} cannot be read: {fault}. Choose another run folder.") from None
+        return recipe
+
+    def settle(self, recipe: Mapping[str, Any]) -> None:
+        """Start a run of this recipe, or take one up that was started with the same.
+
+        Raises: OptionError naming every field that differs.
+        """
+        wanted: dict[str, Any] = json.loads(json.dumps(recipe))  # as it is read back: tuples become lists
+        earlier = self.recipe
+        if earlier is None:
+            write_text(self.path / RECIPE, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
+            return
+        faults = [
+            f"`{name}` is {wanted.get(name)!r} here, but {earlier.get(name)!r} there."
+            for name in sorted(earlier.keys() | wanted.keys())
+            if earlier.get(name) != wanted.get(name)
+        ]
+        raise_all(
+            OptionError, faults, f"{self.path} holds a run of another recipe; choose another run folder, or its own"
+        )
 
     @property
     def metrics(self) -> Path:
+        """The file of figures."""
         return self.path / "metrics.jsonl"
 
     def log(self, figures: Mapping[str, Any]) -> None:
         """Append one line of figures."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dict(figures)) + "\n")
+        with self.metrics.open("ab+") as file:
+            if file.tell() and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
+                file.write(b"\n")  # a kill cut the last line short
+            file.write(json.dumps(dict(figures), ensure_ascii=False).encode() + b"\n")
 
-    def figures(self) -> list[dict[str, Any]]:
-        """The lines logged so far; one that a kill cut short is left out."""
-        lines = self.metrics.read_text("utf-8").splitlines(keepends=True) if self.metrics.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("}\n")]
+    def figures(self, kind: str) -> list[dict[str, Any]]:
+        """The lines of one kind logged so far; one that a kill cut short is left out."""
+        figures = []
+        for line in self.metrics.read_text("utf-8").splitlines() if self.metrics.exists() else []:
+            with suppress(json.JSONDecodeError):
+                figures.append(json.loads(line))
+        return [figure for figure in figures if figure["kind"] == kind]
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints, oldest first."""
@@ -68,10 +95,9 @@ class RunFolder:
     def save(self, trainer: Trainer, model: ConditionalGeneration, tokenizer: PreTrainedTokenizer) -> Path:
         """Write a checkpoint under a temporary name, rename it, and remove all but the newest ones."""
         target = self.path / "checkpoints" / f"step-{trainer.step:08d}"
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        if target.exists():
+        if target.exists():  # nothing was learnt since
             return target
-        shutil.rmtree(draft, ignore_errors=True)
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
         draft.mkdir(parents=True)
         try:
             model.save_pretrained(draft)
@@ -80,8 +106,7 @@ class RunFolder:
             draft.replace(target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        for old in self.checkpoints()[:-CHECKPOINTS_KEPT]:
-            shutil.rmtree(old)
+        self._tidy()
         return target
 
     def restore(self, trainer: Trainer, model: ConditionalGeneration) -> bool:
@@ -91,17 +116,23 @@ class RunFolder:
             return False
         try:
             state = torch.load(found[-1] / STATE, weights_only=True)
-        except OSError as fault:
+        except (OSError, RuntimeError, UnpicklingError):
             raise CheckpointError(
-                f"{found[-1]} cannot be resumed: {fault}. Delete it to go on from an older one."
+                f"{found[-1]} cannot be resumed: its {STATE} is missing or damaged. Delete it to resume an older one."
             ) from None
         model.load_state_dict(type(model).from_pretrained(found[-1]).state_dict())
         trainer.restore(state)
         return True
 
+    def _tidy(self) -> None:
+        """Only the newest checkpoints stay, and no draft that a kill left behind."""
+        for leftover in [*self.checkpoints()[:-CHECKPOINTS_KEPT], *(self.path / "checkpoints").glob(".step-*")]:
+            shutil.rmtree(leftover)
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a file, first under a temporary name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)

@@ -7,13 +7,15 @@ and resumed takes the same steps as one that was not. Device and precision are a
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -36,7 +38,7 @@ class TrainingOptions:
 
     steps: int
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
-    precision: Literal["no", "bf16", "fp16"] = "bf16"
+    precision: Literal["no", "bf16"] = "bf16"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -45,8 +47,8 @@ class TrainingOptions:
             faults.append(f"`steps` must be at least 1, but is {self.steps}.")
         if self.seed < 0:
             faults.append(f"`seed` must be at least 0, but is {self.seed}.")
-        if self.precision not in ("no", "bf16", "fp16"):
-            faults.append(f"`precision` must be no, bf16 or fp16, but is {self.precision!r}.")
+        if self.precision not in ("no", "bf16"):
+            faults.append(f"`precision` must be no or bf16, but is {self.precision!r}.")
         raise_all(OptionError, faults, "The training options")
 
 
@@ -64,10 +66,7 @@ class StepReport:
 
 
 class Trainer:
-    """Takes the steps of one run, in one process.
-
-    Raises: OptionError where several processes were started: each would learn from the same batches.
-    """
+    """Takes the steps of one run, in one process."""
 
     def __init__(
         self, objective: nn.Module, batches_from: Callable[[int], Iterator[Countable]], options: TrainingOptions
@@ -75,11 +74,7 @@ class Trainer:
         torch.manual_seed(options.seed)
         torch.set_flush_denormal(True)  # the averages of rare tokens fade into numbers that a CPU is slow with
         self.options, self.batches_from = options, batches_from
-        self.accelerator = Accelerator(mixed_precision=options.precision)
-        if self.accelerator.num_processes > 1:
-            raise OptionError(
-                f"Training runs in one process, but {self.accelerator.num_processes} were started. Start one."
-            )
+        self.accelerator = accelerator_for(options.precision)
         optimizers = build_optimizers(objective, options.optimizer)
         self.objective, *self.optimizers = self.accelerator.prepare(objective, *optimizers)
         self._peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
@@ -95,9 +90,9 @@ class Trainer:
         started = time.perf_counter()
         share = self.options.optimizer.share_at(self.step, self.options.steps)
         self.objective.train()
-        # On a CPU the fused kernel's way back is slow for the short sequences one trains on: a quarter of a step.
-        with sdpa_kernel([SDPBackend.MATH] if self.accelerator.device.type == "cpu" else list(_FUSED)):
+        with self._attention():
             loss = self.objective(batch)
+            self._refuse_divergence(float(loss.item()))
             self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.objective.parameters(), self.options.optimizer.clip_norm)
         for optimizer, peaks in zip(self.optimizers, self._peaks, strict=True):
@@ -108,7 +103,7 @@ class Trainer:
         self.step += 1
         return StepReport(
             step=self.step,
-            loss=loss.item(),
+            loss=float(loss.item()),
             learning_rate=self.options.optimizer.learning_rate * share,
             gradient_norm=float(norm),
             examples=batch.examples,
@@ -116,20 +111,50 @@ class Trainer:
             seconds=time.perf_counter() - started,
         )
 
+    def _attention(self) -> AbstractContextManager[None]:
+        """On a CPU the fused kernel's way back is slow for short sequences: a quarter of a step of the chat model."""
+        return sdpa_kernel(SDPBackend.MATH) if self.accelerator.device.type == "cpu" else nullcontext()
+
+    def _refuse_divergence(self, loss: float) -> None:
+        """Stop before the weights are spoilt.
+
+        Raises: OptionError.
+        """
+        if not math.isfinite(loss):
+            raise OptionError(
+                f"The loss became {loss} at step {self.step + 1}. Lower the learning rate, or raise `warmup_steps`; "
+                "the checkpoints written so far are sound."
+            )
+
     def state(self) -> dict[str, Any]:
         """Everything besides the weights that the next step depends on."""
         return {
             "step": self.step,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "random": torch.get_rng_state(),
+            "device_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken."""
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         torch.set_rng_state(state["random"])
+        if state.get("device_random") and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["device_random"])
         self.step = state["step"]
 
 
-_FUSED = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.MATH)
+def accelerator_for(precision: str) -> Accelerator:
+    """Device and precision of one run in one process.
+
+    Raises: OptionError where several processes were started, for each would learn from the same batches; and where this
+        process has trained in another precision, because accelerate keeps the first for good.
+    """
+    try:
+        accelerator = Accelerator(mixed_precision=precision)
+    except ValueError as fault:
+        raise OptionError(f"`precision` cannot be {precision!r} in this process: {fault}") from None
+    if accelerator.num_processes > 1:
+        raise OptionError(f"Training runs in one process, but {accelerator.num_processes} were started. Start one.")
+    return accelerator

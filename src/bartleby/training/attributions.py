@@ -1,0 +1,66 @@
+"""Whose texts a model was taught by: licences and sources of the corpora this library's own checkpoints know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """One corpus, as a model card names it."""
+
+    title: str
+    licence: str
+    source: str
+    """Repository and commit."""
+    manner: str
+    """What it is like, which is what a model takes on from it."""
+
+
+CORPORA: Mapping[str, Attribution] = {
+    "blender_chatlogs": Attribution(
+        title="Blender chat logs (Facebook AI Research)",
+        licence="MIT",
+        source="facebookresearch/ParlAI a29567f7",
+        manner="people talking with the 2.7B Blender",
+    ),
+    "casino": Attribution(
+        title="CaSiNo (Chawla et al. 2021)",
+        licence="CC-BY-4.0",
+        source="kushalchawla/CaSiNo 2f6ed4a6",
+        manner="one topic: camp-site trading",
+    ),
+    "persuasionforgood": Attribution(
+        title="Persuasion for Good (Wang et al. 2019)",
+        licence="Apache-2.0",
+        source="ohyj1002/persuasionforgood 3fbc0df7",
+        manner="one topic: a charity",
+    ),
+    "self_dialogue": Attribution(
+        title="The Self-dialogue Corpus (Fainberg et al. 2018)",
+        licence="BSD-3-Clause",
+        source="jfainberg/self_dialogue_corpus 113a1b0f",
+        manner="crowd workers playing both sides; films, music, sport",
+    ),
+    "synthetic_persona_chat": Attribution(
+        title="Synthetic-Persona-Chat (Jandaghi et al. 2023, Google)",
+        licence="CC-BY-4.0",
+        source="google-research-datasets/Synthetic-Persona-Chat 1f367a0f (valid and test)",
+        manner="written by a model; personas on both sides, smooth, repetitive",
+    ),
+    "topical_chat": Attribution(
+        title="Topical-Chat (Gopalakrishnan et al. 2019, Amazon)",
+        licence="CDLA-Sharing-1.0 (does not restrict trained models, which are Results)",
+        source="alexa/Topical-Chat 7c939229 (valid and test)",
+        manner="crowd workers in pairs; many facts, longer turns",
+    ),
+}
+
+
+def attribution_row(corpus: str, dialogues: int) -> str:
+    """A row of a card's table; of a corpus this library does not know, it says so."""
+    known = CORPORA.get(corpus)
+    if known is None:
+        return f"| {corpus} | {dialogues:,} | not known to bartleby | not known to bartleby | |"
+    return f"| {known.title} | {dialogues:,} | {known.licence} | {known.source} | {known.manner} |"
