@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import shlex
 import subprocess
 import sys
 import termios
@@ -10,7 +11,8 @@ from functools import partial
 
 import pytest
 
-from bartleby.tasks.chat import Chat
+from bartleby.cli.chat import say
+from bartleby.tasks.chat import Chat, Reply
 
 COMMAND = (sys.executable, "-m", "bartleby", "chat", "--backend", "plain", "--model")
 
@@ -120,11 +122,23 @@ def test_at_a_terminal_a_refusal_does_not_end_the_chat(chat, tiny_chat):
 def test_bytes_that_are_no_text_are_refused(tiny_chat, handling, complaint):
     environment = {**os.environ, "PYTHONIOENCODING": f"utf-8:{handling}"}
     ran = subprocess.run(
-        [*COMMAND, tiny_chat], input=b"hello\n\xff\xfe\n", capture_output=True, timeout=60, env=environment
+        [*COMMAND, tiny_chat], input=b"hello\n\xff\xfe\n", capture_output=True, timeout=120, env=environment
     )
     assert ran.returncode == 1
     assert complaint in ran.stderr
     assert b"Traceback" not in ran.stderr
+
+
+def test_a_reply_stays_on_its_line_and_cannot_steer_the_terminal(capsys):
+    say(Reply("one\ntwo\x1b[2J\u2028three …", 0.0, "eos", 4, 9, 0, 0, 0, 0.1))
+    assert capsys.readouterr().out == "one two [2J three …\n"
+
+
+def test_closed_standard_input_is_no_conversation(tiny_chat):
+    line = " ".join(map(shlex.quote, (*COMMAND, str(tiny_chat)))) + " <&-"
+    ran = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert "Traceback" not in ran.stderr
 
 
 def test_a_closed_pipe_is_no_traceback(tiny_chat):
@@ -132,7 +146,7 @@ def test_a_closed_pipe_is_no_traceback(tiny_chat):
         [*COMMAND, tiny_chat], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     running.stdout.close()
-    _, err = running.communicate("hello\nhello\n", timeout=60)
+    _, err = running.communicate("hello\nhello\n", timeout=120)
     assert "Traceback" not in err
     assert "Exception ignored" not in err
     assert running.returncode == 1
@@ -154,7 +168,7 @@ def test_keys_that_leave_a_terminal_leave_it_cleanly(tiny_chat, key, code):
     while "leaves" not in running.stderr.readline():  # the prompt follows
         assert running.poll() is None
     os.write(ours, key.encode())
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=120)
     os.close(ours)
     assert (running.returncode, out) == (code, "")
     assert "Traceback" not in err

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -30,3 +31,13 @@ def test_warnings_are_one_line_on_stderr(tiny_chat):
     ran = subprocess.run([sys.executable, "-m", "bartleby", *arguments], capture_output=True, text=True, check=True)
     assert "bartleby: `top_k` has no effect without sampling." in ran.stderr
     assert "UserWarning" not in ran.stderr
+
+
+def test_characters_the_terminal_lacks_are_spelled_out(tiny_chat, tmp_path):
+    folder = tmp_path / "été"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((tiny_chat / "config.json").read_bytes())
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "bartleby", "info", folder]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert r"\xe9t\xe9" in ran.stdout

@@ -6,6 +6,7 @@ instant.
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from typing import Annotated, Any
@@ -42,6 +43,8 @@ def bartleby(
 
 def main() -> None:
     """Run the command line; what the library refuses becomes one clear line and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: rather \u2026 than no answer
     with warnings.catch_warnings():
         warnings.showwarning = show_warning  # type: ignore[assignment]
         try:

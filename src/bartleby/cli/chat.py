@@ -13,6 +13,9 @@ from bartleby.errors import BartlebyError, DataError
 if TYPE_CHECKING:
     from bartleby.tasks.chat import Chat, Reply
 
+CONTROL = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], " ")
+"""Characters that would break the line or steer the terminal: a byte-level model can write any."""
+
 HELP = "Ctrl-D or /quit leaves, /reset starts over."
 
 
@@ -63,10 +66,11 @@ def chat(
     }
     given = {name: value for name, value in options.items() if value is not None}
     talk = Chat.load(model, backend=backend, personas=persona or (), **given)
-    note(f"{model}, run by the {talk.backend.name} backend")
+    sight = f"; it sees the last {talk.layout.turns_kept} turns" if talk.layout.turns_kept else ""
+    note(f"{model}, run by the {talk.backend.name} backend{sight}")
     if once is not None:
         say(talk.reply(once, seed))
-    elif sys.stdin.isatty():
+    elif sys.stdin is not None and sys.stdin.isatty():
         converse(talk, seed)
     else:
         for message in messages():
@@ -106,7 +110,7 @@ def messages() -> Iterator[str]:
     Raises: DataError if one has no text, or the bytes are not UTF-8.
     """
     try:
-        for number, line in enumerate(sys.stdin, start=1):
+        for number, line in enumerate(sys.stdin or (), start=1):  # None when it is closed
             if not line.strip():
                 raise DataError(f"Line {number} of standard input must be a message, but has no text. Leave it out.")
             yield line
@@ -120,7 +124,7 @@ def say(reply: Reply) -> None:
         note(f"The {reply.dropped_turns} oldest turns ({reply.dropped_tokens} tokens) no longer fit and were not seen.")
     if reply.finish_reason != "eos":
         note(f"The reply was cut off at {reply.tokens} tokens ({reply.finish_reason}).")
-    print(" ".join(reply.text.splitlines()), flush=True)
+    print(reply.text.translate(CONTROL), flush=True)
 
 
 def note(text: str) -> None:
