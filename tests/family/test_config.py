@@ -154,6 +154,8 @@ def test_classes_are_found_by_model_type():
     assert config_class("blenderbot") is BlenderbotConfig
     with pytest.raises(ConfigError, match="`model_type` must be one of"):
         config_class("blenderbot_small")
+    with pytest.raises(ConfigError, match="`model_type` must be one of"):
+        config_from_dict({"model_type": ["bart"]})
 
 
 def test_the_old_switch_for_bos_forces_it_in_bart_alone():
@@ -228,7 +230,10 @@ def test_named_outputs_are_off_when_tracing():
         ({"activation_function": "gulu"}, "`activation_function` must be one of gelu, "),
         ({"num_labels": 2, "id2label": {0: "a"}}, "`num_labels` must be the 1 of `id2label`, but is 2"),
         ({"id2label": ["a"]}, "`id2label` must map whole numbers"),
+        ({"id2label": {"0": ["a"]}}, "`id2label` must map whole numbers"),
         ({"label2id": ["a"]}, "`label2id` must map labels"),
+        ({"label2id": {"a": [0]}}, "`id2label` must map whole numbers"),
+        ({"label2id": {"a": float("inf")}}, "`id2label` must map whole numbers"),
         ({"problem_type": "guess"}, "`problem_type` must be None or one of"),
         ({"problem_type": "single_label_classification", "num_labels": 1}, "at least 2 for single-label"),
         ({"tie_encoder_decoder": True}, "`tie_encoder_decoder` must be False, but is True: nothing else is supported"),

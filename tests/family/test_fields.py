@@ -20,7 +20,7 @@ def check_of(kind) -> Check:
         (fields.Size, [1, LARGEST_SIZE], [0, -1, LARGEST_SIZE + 1, 10**12, 1.0, "1", True, None]),
         (fields.Count, [0, 7], [-1, 0.0, False, None]),
         (fields.Probability, [0, 1, 0.5], [-0.1, 1.1, float("nan"), "0.1", True, None]),
-        (fields.Deviation, [0, 0.02, 3], [-1e-9, float("inf"), float("nan"), "x"]),
+        (fields.Deviation, [0, 0.02, 3], [-1e-9, float("inf"), float("nan"), 10**400, "x"]),
         (fields.Amount, [None, -1.5, 20], ["20", True, float("nan"), [1]]),
         (fields.Flag, [True, False], [0, 1, "true", None]),
         (fields.Text, [None, "", "x"], [1, ["x"]]),

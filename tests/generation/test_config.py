@@ -49,6 +49,7 @@ def test_a_misspelt_option_is_refused_with_the_one_that_was_meant() -> None:
         ({"suppress_tokens": [-1]}, ["`suppress_tokens`"]),
         ({"eos_token_id": "</s>"}, ["`eos_token_id`"]),
         ({"length_penalty": 1e6}, ["`length_penalty`"]),
+        ({"length_penalty": 10**400}, ["`length_penalty`"]),
         ({"min_length": 30, "max_length": 10}, ["`min_length` must be at most `max_length`"]),
         ({"min_new_tokens": 30, "max_new_tokens": 10}, ["`min_new_tokens` must be at most `max_new_tokens`"]),
         ({"num_return_sequences": 2}, ["`num_return_sequences`"]),
@@ -104,6 +105,11 @@ def test_a_wrong_file_loads_and_is_refused_when_it_is_decoded_with(tmp_path: Pat
     for refused in (options.validate, lambda: options.save_pretrained(tmp_path)):
         with pytest.raises(OptionError, match="`num_beams`"):
             refused()
+
+
+def test_a_file_cannot_take_the_place_of_what_the_class_does() -> None:
+    with pytest.raises(OptionError, match=r"(?s)2 faults.*`__dict__` cannot be an option.*`validate` cannot be"):
+        GenerationConfig.from_dict({"validate": 1, "__dict__": {}, "num_beams": 2})
 
 
 @pytest.mark.parametrize(

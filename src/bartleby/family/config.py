@@ -7,6 +7,7 @@ How a config is built, compared, read and written: `bartleby.family.record`.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -202,21 +203,22 @@ class PreTrainedConfig(Record):
     def _settle(self, given: dict[str, Any]) -> list[str]:
         count = given.pop("num_labels", None)
         if not isinstance(self.label2id, dict | None):
-            return [f"`label2id` must map labels to whole numbers, but is {self.label2id!r}."]
-        if self.id2label is None and isinstance(self.label2id, dict):
-            self.id2label = {index: label for label, index in self.label2id.items()}
-        if self.id2label is None:
+            return [f"`label2id` must map labels to whole numbers, but is {reprlib.repr(self.label2id)}."]
+        if self.id2label is None and self.label2id is None:
             count = self.default_num_labels if count is None else count
             fault = SIZE.fault("num_labels", count)
             if fault is None:
                 self.num_labels = count
             return [fault] if fault else []
         try:
+            if self.id2label is None:
+                self.id2label = {index: label for label, index in (self.label2id or {}).items()}
             self.id2label = {int(index): label for index, label in self.id2label.items()}  # JSON has only text keys
-        except (AttributeError, TypeError, ValueError):
-            return [f"`id2label` must map whole numbers to labels, but is {self.id2label!r}."]
-        if self.label2id is None:
-            self.label2id = {label: index for index, label in self.id2label.items()}
+            if self.label2id is None:
+                self.label2id = {label: index for index, label in self.id2label.items()}
+        except (AttributeError, TypeError, ValueError, OverflowError):
+            given_labels = reprlib.repr(self.label2id if self.id2label is None else self.id2label)
+            return [f"`id2label` must map whole numbers to labels, but is {given_labels}."]
         if count not in (None, self.num_labels):
             return [
                 f"`num_labels` must be the {self.num_labels} of `id2label`, but is {count!r}. Give only one of them."
@@ -367,8 +369,9 @@ def config_class(model_type: str) -> type[PreTrainedConfig]:
 
     Raises: ConfigError if this library does not have that model.
     """
-    if model_type not in CONFIG_CLASSES:
-        raise ConfigError(f"`model_type` must be one of {', '.join(CONFIG_CLASSES)}, but is {model_type!r}.")
+    if not isinstance(model_type, str) or model_type not in CONFIG_CLASSES:
+        given = reprlib.repr(model_type)
+        raise ConfigError(f"`model_type` must be one of {', '.join(CONFIG_CLASSES)}, but is {given}.")
     return CONFIG_CLASSES[model_type]
 
 

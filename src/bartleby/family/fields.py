@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import reprlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -62,8 +62,8 @@ def is_whole(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """A finite int or float that is not a bool."""
-    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+    """A finite float, or an int that is not a bool and not beyond every float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_ids(value: Any) -> bool:

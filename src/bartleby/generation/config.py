@@ -17,30 +17,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints, overload
 
 from bartleby.errors import CheckpointError, OptionError, raise_all
-from bartleby.family.fields import Check, Count, Flag, TokenId, TokenIds
+from bartleby.family.fields import Check, Count, Flag, TokenId, TokenIds, is_number, is_whole
 from bartleby.generation.later import LATER, Implementation
 from bartleby.hub import resolve
 
 GENERATION_CONFIG_FILE = "generation_config.json"
 
 
-def _is_whole(value: Any, at_least: int = 0) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _is_ids(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_whole, value))
+    return isinstance(value, list | tuple) and len(value) > 0 and all(is_whole(item) and item >= 0 for item in value)
 
 
-Positive = Annotated[int, Check("a whole number of at least 1", lambda value: _is_whole(value, 1))]
+Positive = Annotated[int, Check("a whole number of at least 1", lambda value: is_whole(value) and value >= 1)]
 # Wide enough for every use, narrow enough that no score overflows float32.
-Power = Annotated[float, Check("a number from -10 to 10", lambda value: _is_number(value) and -10 <= value <= 10)]
-Factor = Annotated[float, Check("a number from 1e-9 to 1e9", lambda value: _is_number(value) and 1e-9 <= value <= 1e9)]
-Share = Annotated[float, Check("a number above 0 and at most 1", lambda value: _is_number(value) and 0 < value <= 1)]
+Power = Annotated[float, Check("a number from -10 to 10", lambda value: is_number(value) and -10 <= value <= 10)]
+Factor = Annotated[float, Check("a number from 1e-9 to 1e9", lambda value: is_number(value) and 1e-9 <= value <= 1e9)]
+Share = Annotated[float, Check("a number above 0 and at most 1", lambda value: is_number(value) and 0 < value <= 1)]
 EarlyStopping = Annotated[
     bool | str, Check('True, False or "never"', lambda value: isinstance(value, bool) or value == "never")
 ]
@@ -123,6 +115,9 @@ class GenerationConfig:
         self.validate()
 
     def _assign(self, options: Mapping[str, Any]) -> None:
+        taken = [name for name in sorted(options.keys() - DEFAULTS.keys()) if hasattr(type(self), name)]
+        clashes = [f"`{name}` cannot be an option: the class uses that name itself." for name in taken]
+        raise_all(OptionError, clashes, "GenerationConfig")
         for name, default in DEFAULTS.items():
             value = options.get(name)
             setattr(self, name, copy.deepcopy(default if value is None else value))
@@ -163,6 +158,7 @@ class GenerationConfig:
         """The options of a file, with `kwargs` in place of what it says.
 
         All of the file is kept, unknown or wrong: it is checked when it is decoded with, not when it is loaded.
+        Raises: OptionError for a name that the class uses itself, and for `kwargs` that are no options.
         """
         config = cls.__new__(cls)
         config._assign(dict(config_dict))
@@ -344,13 +340,13 @@ def unknown_option(name: str) -> str:
 
 def value_faults(options: GenerationConfig) -> list[str]:
     """What is wrong with single options."""
-    faults = []
-    for name, check in CHECKS.items():
-        value = getattr(options, name)
-        is_unset = value is None and DEFAULTS[name] is None
-        if check is not None and not is_unset and not check.accepts(value):
-            faults.append(f"`{name}` must be {check.wanted}, but is {value!r}.")
-    return faults
+    values = {name: (check, getattr(options, name)) for name, check in CHECKS.items() if check is not None}
+    found = [
+        check.fault(name, value)
+        for name, (check, value) in values.items()
+        if value is not None or DEFAULTS[name] is not None
+    ]
+    return [fault for fault in found if fault is not None]
 
 
 def contradictions(options: GenerationConfig) -> list[str]:
