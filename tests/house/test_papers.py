@@ -37,3 +37,10 @@ def test_contributing_can_be_read_in_one_sitting(root):
 @pytest.mark.parametrize("name", ["setup", "check", "test"])
 def test_scripts_stay_short(root, name):
     assert len((root / "scripts" / name).read_text(encoding="utf-8").splitlines()) < 30
+
+
+def test_every_page_of_the_documentation_is_in_its_index(root):
+    index = (root / "docs" / "index.md").read_text(encoding="utf-8")
+    linked = {(root / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#]+)\)", index)}
+    assert [str(page) for page in linked if not page.is_file()] == []
+    assert {page.resolve() for page in (root / "docs").rglob("*.md")} - linked == {root / "docs" / "index.md"}
