@@ -87,6 +87,10 @@ def test_one_more_message_adds_its_own_ids(blenderbot: BlenderbotTokenizer) -> N
         "{{ messages.clear() }}",
         "{{ ''.__class__.__mro__[1].__subclasses__() }}",
         "{% for %}",
+        "{{ 1 / 0 }}",
+        "{{ messages[0].content + 1 }}",
+        "{{ 'a' * 10**14 }}",
+        "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
     ],
 )
 def test_a_template_that_fails_or_reaches_out_is_refused(bart: BartTokenizer, template: str) -> None:

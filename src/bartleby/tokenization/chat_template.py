@@ -115,8 +115,6 @@ def render(template: str, conversation: Conversation, variables: Mapping[str, An
     Raises: TokenizerError when the conversation is empty or malformed, or the template refuses it.
     """
     need_extra("templates", "Rendering a chat template")
-    import jinja2
-
     if not conversation:
         raise TokenizerError(f"`conversation` must be a list of at least one message, but is {conversation!r:.100}.")
     wrong = [number for number, turn in enumerate(conversation) if not isinstance(turn, Mapping) or "role" not in turn]
@@ -125,8 +123,8 @@ def render(template: str, conversation: Conversation, variables: Mapping[str, An
     messages = [{key: value for key, value in turn.items() if value is not None} for turn in conversation]
     try:
         return str(compiled(template).render(messages=messages, **variables))
-    except jinja2.TemplateError as error:
-        raise TokenizerError(f"The chat template failed: {error}.") from error
+    except Exception as error:  # its expressions may raise anything: TypeError, ZeroDivisionError, MemoryError …
+        raise TokenizerError(f"The chat template failed: {error or type(error).__name__}.") from error
 
 
 @lru_cache(maxsize=32)
