@@ -43,6 +43,7 @@ def test_tokens_and_ids_pass_for_text(bart: BartTokenizer) -> None:
     ids = plain(bart, FIRST)
     assert bart.encode(bart.tokenize(FIRST)) == bart.encode(ids) == bart.encode(FIRST)
     assert bart.encode(ids, SECOND) == bart.encode(FIRST, SECOND)
+    assert bart.encode(ids, return_tensors="np").tolist() == bart.encode(FIRST, return_tensors="np").tolist()
     assert bart.encode(["no such token"])[1:-1] == [bart.unk_token_id]
     with pytest.raises(TokenizerError, match="tokens or ids"):
         bart.encode([None])

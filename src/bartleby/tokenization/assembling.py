@@ -58,7 +58,7 @@ class Assembling(Calling, Decoding):
         """
         if isinstance(text, list | tuple) and not options.get("is_split_into_words"):
             pair = None if text_pair is None else self._as_ids(text_pair)
-            return self.prepare_for_model(self._as_ids(text), pair, **options)
+            return self.prepare_for_model(self._as_ids(text), pair, prepend_batch_axis=True, **options)
         return super().encode_plus(text, text_pair, **options)
 
     def _as_ids(self, tokens: Any) -> list[int]:
