@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def folder(bart: BartTokenizer, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def say(folder: Path, name: str, **content: str) -> None:
+def say(folder: Path, name: str, **content: Any) -> None:
     (folder / name).write_text(json.dumps(content))
 
 
@@ -52,6 +53,9 @@ def test_other_families_are_refused_by_naming_ours(folder: Path) -> None:
     with pytest.raises(
         TokenizerError, match=r"no tokenizer_config\.json and no model_type; supported are bart, blenderbot"
     ):
+        AutoTokenizer.from_pretrained(folder)
+    say(folder, "config.json", model_type=["bart"])
+    with pytest.raises(TokenizerError, match=r"model_type \['bart'\]; supported are bart"):
         AutoTokenizer.from_pretrained(folder)
     say(folder, "config.json", model_type="t5")
     with pytest.raises(TokenizerError, match="'t5'; supported are bart, blenderbot, blenderbot-small"):

@@ -34,6 +34,12 @@ def test_a_vocabulary_lists_all_its_faults() -> None:
     assert all(part in str(caught.value) for part in ("3 faults", "'a' and 'b' share the id 0", "'c'", "'d'"))
 
 
+@pytest.mark.parametrize("vocabulary", [{"a": 1 << 32}, {"\ud800": 0}])
+def test_what_no_tokenizer_can_hold_is_refused(vocabulary: dict[str, int]) -> None:
+    with pytest.raises(TokenizerError, match="must be"):
+        read_vocabulary(vocabulary)
+
+
 @pytest.mark.parametrize("text", ['{"a": 0,', "[1, 2]", '"text"'])
 def test_a_file_that_is_no_vocabulary_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "vocab.json").write_text(text)
@@ -111,8 +117,9 @@ def test_a_broken_tokenizer_json_is_named(tmp_path: Path, text: str) -> None:
         read_backend(tmp_path / "none.json")
 
 
-def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_bytes(b"\xff\xfe{}")
+@pytest.mark.parametrize("content", [b"\xff\xfe{}", b"[" * 100_000, b"[" + b"9" * 5000 + b"]"])
+def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(TokenizerError, match=r"a\.json is not readable JSON"):
         read_json(tmp_path / "a.json")
 
@@ -122,7 +129,7 @@ def test_an_added_token_is_its_fields() -> None:
     assert token_as_dict(token_from_dict({**token_as_dict(token), "__type": "AddedToken"})) == token_as_dict(token)
 
 
-@pytest.mark.parametrize("fields", [{}, {"content": "x", "left": True}])
+@pytest.mark.parametrize("fields", [{}, {"content": "x", "left": True}, {"content": "x", "special": "x"}])
 def test_fields_that_are_no_token_are_shown(fields: dict[str, Any]) -> None:
     with pytest.raises(TokenizerError, match="does not describe an added token"):
         token_from_dict(fields)

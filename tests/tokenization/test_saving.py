@@ -127,6 +127,76 @@ def test_templates_lie_in_the_configuration_or_beside_it(bart: BartTokenizer, tm
     assert BartTokenizer.from_pretrained(tmp_path).chat_template == "c"
 
 
+def change(path: Path, **fields: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"model_max_length": "x"}, "`model_max_length` must be a whole number"),
+        ({"model_max_length": 12.5}, "`model_max_length` must be a whole number"),
+        ({"errors": 5}, "`errors` must be a text"),
+        ({"add_prefix_space": "false"}, "`add_prefix_space` must be true or false"),
+        ({"special_tokens_pattern": [1], "verbose": 1}, "(?s)2 faults.*`special_tokens_pattern`.*`verbose`"),
+        ({"chat_template": 5}, "`chat_template` must be a text"),
+        ({"chat_template": [1]}, "`chat_template` must list templates with names"),
+        ({"added_tokens_decoder": {"a": "b"}}, "`added_tokens_decoder` must map ids to tokens"),
+        ({"added_tokens_decoder": [1]}, "`added_tokens_decoder` must map ids to tokens"),
+        ({"added_tokens_decoder": {"3": ["b"]}}, "`added_tokens_decoder` must be non-empty strings"),
+        ({"added_tokens_decoder": {"3": {"content": "<unk>", "special": "x"}}}, "does not describe an added token"),
+        ({"additional_special_tokens": "<a>"}, "must be a list, but is '<a>'"),
+        ({"model_input_names": 5}, "`model_input_names` must be a list"),
+    ],
+)
+def test_a_file_may_say_anything_and_is_refused_by_name(
+    bart: BartTokenizer, tmp_path: Path, fields: dict[str, Any], said: str
+) -> None:
+    bart.save_pretrained(tmp_path)
+    change(tmp_path / "tokenizer_config.json", **fields)
+    with pytest.raises(TokenizerError, match=said):
+        BartTokenizer.from_pretrained(tmp_path)
+
+
+def test_a_length_may_be_written_as_a_fraction(bart: BartTokenizer, tmp_path: Path) -> None:
+    bart.save_pretrained(tmp_path)
+    change(tmp_path / "tokenizer_config.json", model_max_length=4.0)
+    assert len(BartTokenizer.from_pretrained(tmp_path)("Hello world, how are you?", truncation=True).input_ids) == 4
+
+
+def test_special_tokens_are_all_that_their_file_can_say(bart: BartTokenizer, tmp_path: Path) -> None:
+    bart.save_pretrained(tmp_path, legacy_format=True)
+    (tmp_path / "tokenizer_config.json").unlink()
+    change(
+        tmp_path / "special_tokens_map.json", tokenizer_file="/elsewhere", vocab={"evil": 0}, merges=[], boi_token="x"
+    )
+    assert same(BartTokenizer.from_pretrained(tmp_path), bart)
+    (tmp_path / "added_tokens.json").write_text('{"<x>": "y"}')
+    with pytest.raises(TokenizerError, match=r"added_tokens\.json must map tokens to ids"):
+        BartTokenizer.from_pretrained(tmp_path)
+
+
+def test_a_save_leaves_nothing_of_the_tokenizer_that_was_there(bart: BartTokenizer, tmp_path: Path) -> None:
+    bart.save_pretrained(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text("old")
+    (tmp_path / "config.json").write_text("{}")
+    other = BartTokenizer().train_new_from_iterator(["other words"], 300)
+    other.chat_template = "new"
+    other.save_pretrained(tmp_path, legacy_format=True)
+    again = BartTokenizer.from_pretrained(tmp_path)
+    assert again.get_vocab() == other.get_vocab()
+    assert again.chat_template == "new"
+    assert (tmp_path / "config.json").exists()
+
+
+@pytest.mark.parametrize("name", ["merges.txt", "chat_template.jinja"])
+def test_bytes_that_are_no_text_are_refused(bart: BartTokenizer, tmp_path: Path, name: str) -> None:
+    bart.save_pretrained(tmp_path, legacy_format=True)
+    (tmp_path / name).write_bytes(b"\xff")
+    with pytest.raises(TokenizerError, match=f"{name} is not UTF-8 text"):
+        BartTokenizer.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -74,13 +74,13 @@ def tokenizer_class(folder: Path) -> type[PreTrainedTokenizer]:
     """
     tokenizer_config, config = optional_json(folder / CONFIG), optional_json(folder / "config.json")
     names = (said.get("tokenizer_class") for said in (tokenizer_config, config))
-    name = next((name for name in names if name and name not in NAMELESS), None)
+    name = next((name for name in names if isinstance(name, str) and name and name not in NAMELESS), None)
     if name in TOKENIZER_CLASSES:
         return TOKENIZER_CLASSES[name]
     if name is not None:
         raise TokenizerError(f"{folder} asks for {name}; supported are {', '.join(TOKENIZER_CLASSES)}.")
     model_type = config.get("model_type")
-    if model_type in BY_MODEL_TYPE:
+    if isinstance(model_type, str) and model_type in BY_MODEL_TYPE:
         return BY_MODEL_TYPE[model_type]
     said = f"config.json says model_type {model_type!r}" if model_type else f"it has no {CONFIG} and no model_type"
     raise TokenizerError(

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Self
 
 from tokenizers import AddedToken, Tokenizer
 
-from bartleby.errors import TokenizerError
+from bartleby.errors import TokenizerError, raise_all
+from bartleby.family.fields import Check, is_number
 from bartleby.tokenization.assembling import Assembling
 from bartleby.tokenization.chat_template import ChatTemplates
 from bartleby.tokenization.files import (
@@ -34,6 +35,17 @@ from bartleby.tokenization.special_tokens import NAMES, Token, as_special, check
 from bartleby.tokenization.vocabulary_training import train_backend
 
 SIDES = ("left", "right")
+FLAG = Check("true or false", lambda value: isinstance(value, bool | None))
+CHECKS = {
+    "model_max_length": Check(
+        "a whole number of at least 1", lambda value: is_number(value) and value >= 1 and value % 1 == 0
+    ),
+    "chat_template": Check("a text, or texts by name", lambda value: are_texts(value)),
+    **dict.fromkeys(("special_tokens_pattern", "errors"), Check("a text", lambda value: isinstance(value, str))),
+    **dict.fromkeys(("clean_up_tokenization_spaces", "split_special_tokens", "verbose"), FLAG),
+    **dict.fromkeys(("add_prefix_space", "trim_offsets"), FLAG),
+}
+"""What options must be: a tokenizer_config.json may say anything."""
 
 
 class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
@@ -122,7 +134,8 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
             if side not in SIDES:
                 raise TokenizerError(f"`{key}` must be 'left' or 'right', but is {side!r}.")
             setattr(self, key, side)
-        self.model_input_names = list(options.pop("model_input_names", None) or type(self).model_input_names)
+        names = options.pop("model_input_names", None) or type(self).model_input_names
+        self.model_input_names = [str(name) for name in checked_tokens(names, "model_input_names")]
         known = [*self.OPTIONS, *self.own_options]
         for key in options.keys() - set(known):
             near = get_close_matches(key, [*known, *NAMES, "padding_side", "truncation_side"], n=1)
@@ -131,6 +144,9 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
         for key, default in self.OPTIONS.items():
             value = options.get(key)
             setattr(self, key, getattr(type(self), key, default) if value is None else value)
+        faults = [check.fault(key, getattr(self, key)) for key, check in CHECKS.items() if hasattr(self, key)]
+        raise_all(TokenizerError, [fault for fault in faults if fault], type(self).__name__)
+        self.model_max_length = int(self.model_max_length)  # a file may say 512.0
 
     def _from_vocabulary(self, vocab: Any, merges: Any) -> Tokenizer:
         if vocab is None and merges is None:
@@ -145,7 +161,7 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
 
     def _add_missing_tokens(self, saved: Mapping[int, Token | Mapping[str, Any]]) -> None:
         """Make added tokens of what was saved as such and of every special token, ids in their saved order."""
-        decoded = {int(index): as_added(token) for index, token in saved.items()}
+        decoded = added_tokens(saved)
         by_text = {str(token): token for token in decoded.values()}
         self._named_tokens = {
             name: by_text.get(str(token), token) if isinstance(token, str) else token
@@ -329,18 +345,34 @@ def as_token(name: str, value: Any) -> Token | None:
     return token
 
 
+def added_tokens(saved: Any) -> dict[int, AddedToken]:
+    """Id -> token, of what a file or a caller gives as `added_tokens_decoder`."""
+    if not isinstance(saved, Mapping) or not all(str(index).isdecimal() for index in saved):
+        raise TokenizerError(f"`added_tokens_decoder` must map ids to tokens, but is {saved!r:.100}.")
+    return {int(index): as_added(token) for index, token in saved.items()}
+
+
+def are_texts(value: Any) -> bool:
+    """Whether `value` is a text or texts by name, or None."""
+    return all(isinstance(text, str | None) for text in (value.values() if isinstance(value, Mapping) else [value]))
+
+
 def as_added(token: Token | Mapping[str, Any]) -> AddedToken:
     """A saved added token as an AddedToken."""
     if isinstance(token, Mapping):
         return token_from_dict(token)
+    [token] = checked_tokens([token], "added_tokens_decoder")
     return AddedToken(token) if isinstance(token, str) else token
 
 
 def additional_tokens(options: dict[str, Any]) -> list[Token]:
     """Takes `additional_special_tokens` and its newer name out of the options."""
     given = [options.pop(key, None) or [] for key in ("additional_special_tokens", "extra_special_tokens")]
-    if any(isinstance(tokens, Mapping) for tokens in given):
-        raise TokenizerError("`extra_special_tokens` must be a list: tokens with names of their own are not supported.")
+    odd = [tokens for tokens in given if not isinstance(tokens, list | tuple)]
+    if odd:
+        raise TokenizerError(
+            f"`extra_special_tokens` must be a list, but is {odd[0]!r:.100}. Names of their own are not supported."
+        )
     tokens = [as_token("additional_special_tokens", token) for tokens in given for token in tokens]
     return list({str(token): token for token in tokens if token is not None}.values())
 

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,20 @@ def read_json(path: StrPath) -> Any:
     """Raises: TokenizerError with the line where the file stops being JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # besides bad JSON and UTF-8: numbers too long, lists too deep
         raise TokenizerError(f"{os.fspath(path)} is not readable JSON: {error}. Fetch it again.") from None
 
 
+def read_text(path: StrPath) -> str:
+    """Raises: TokenizerError with the byte where the file stops being UTF-8."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise TokenizerError(f"{os.fspath(path)} is not UTF-8 text: {error}. Fetch it again.") from None
+
+
 def read_vocabulary(source: StrPath | Mapping[str, int]) -> Vocabulary:
-    """Token -> id from vocab.json, or from a mapping that is used as it is; ids must be distinct and not negative."""
+    """Token -> id from vocab.json, or from a mapping that is used as it is; ids must be distinct 32-bit numbers."""
     vocabulary = source if isinstance(source, Mapping) else read_json(source)
     subject = "`vocab`" if isinstance(source, Mapping) else os.fspath(source)
     if not isinstance(vocabulary, Mapping):
@@ -57,19 +65,30 @@ def read_vocabulary(source: StrPath | Mapping[str, int]) -> Vocabulary:
     owners: dict[int, str] = {}
     faults = []
     for token, index in vocabulary.items():
-        if not isinstance(index, int) or isinstance(index, bool) or index < 0:
-            faults.append(f"the id of {token!r} must be an integer of at least 0, but is {index!r}")
+        if not isinstance(token, str) or not is_text(token):
+            faults.append(f"a token must be text, but one is {token!r}")
+        elif not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 1 << 32:
+            faults.append(f"the id of {token!r} must be an integer from 0 to {(1 << 32) - 1}, but is {index!r:.100}")
         elif owners.setdefault(index, token) != token:
             faults.append(f"{owners[index]!r} and {token!r} share the id {index}")
     raise_all(TokenizerError, first_of(faults), subject)
     return dict(vocabulary)
 
 
+def is_text(value: str) -> bool:
+    """Whether a string has UTF-8: half of a surrogate pair, which JSON can spell, has none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_merges(source: StrPath | Sequence[Any], vocabulary: Mapping[str, int] | None) -> Merges:
     """The pairs of merges.txt, or of a list of "a b" strings or pairs, each checked against the vocabulary if given."""
     in_file = isinstance(source, str | os.PathLike)
     subject = os.fspath(source) if in_file else "`merges`"  # type: ignore[arg-type]
-    lines: Sequence[Any] = Path(source).read_text("utf-8").split("\n") if in_file else source  # type: ignore[arg-type, assignment]
+    lines: Sequence[Any] = read_text(source).split("\n") if in_file else source  # type: ignore[arg-type, assignment]
     merges: Merges = []
     faults = []
     for number, line in enumerate(lines, start=1):
@@ -127,9 +146,10 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_files(folder: StrPath, texts: Mapping[str, str]) -> tuple[str, ...]:
+def write_files(folder: StrPath, texts: Mapping[str, str], stale: Iterable[str] = ()) -> tuple[str, ...]:
     """Write files into a folder, all of them first under a temporary folder's name; returns their paths.
 
+    Then those in `stale` that were not written are removed.
     Raises: TokenizerError when `folder` is a file.
     """
     target = Path(folder)
@@ -142,6 +162,8 @@ def write_files(folder: StrPath, texts: Mapping[str, str]) -> tuple[str, ...]:
             (draft / name).write_text(text, encoding="utf-8", newline="\n")
         for name in texts:
             (draft / name).replace(target / name)
+        for name in set(stale) - texts.keys():
+            (target / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return tuple(os.fspath(target / name) for name in texts)
@@ -175,9 +197,10 @@ def token_from_dict(value: Mapping[str, Any]) -> AddedToken:
     fields = {key: part for key, part in value.items() if key != "__type"}
     flags = {"lstrip", "normalized", "rstrip", "single_word", "special"}
     content = fields.pop("content", None)
-    if not isinstance(content, str) or not fields.keys() <= flags:  # the library would print what it does not know
+    are_flags = fields.keys() <= flags and all(isinstance(flag, bool) for flag in fields.values())
+    if not isinstance(content, str) or not are_flags:  # the library would print what it does not know
         known = ", ".join(sorted(flags))
         raise TokenizerError(
-            f"{dict(value)!r} does not describe an added token: it has `content` and may have {known}."
+            f"{dict(value)!r:.200} does not describe an added token: it has `content`, and may have the flags {known}."
         )
     return AddedToken(content, **fields)

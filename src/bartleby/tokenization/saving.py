@@ -14,6 +14,7 @@ from bartleby.tokenization.files import (
     backend_json,
     json_text,
     read_json,
+    read_text,
     token_as_dict,
     token_from_dict,
     vocabulary_texts,
@@ -24,6 +25,8 @@ from bartleby.tokenization.special_tokens import NAMES, SpecialTokens
 
 CONFIG, SPECIAL_TOKENS, ADDED_TOKENS = "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"
 CHAT_TEMPLATE = "chat_template.jinja"
+
+SPECIAL = {*NAMES, "additional_special_tokens", "extra_special_tokens"}
 
 # Arguments of other releases that have nothing to say here: no code of a checkpoint is ever run, there is one backend.
 WITHOUT_EFFECT = {
@@ -97,25 +100,17 @@ class Saving(SpecialTokens):
             missing = ", ".join(path.name for key, path in files.items() if key not in there)
             raise CheckpointError(f"{folder} has no {missing}: it needs tokenizer.json, or vocab.json and merges.txt.")
         config = optional_json(folder / CONFIG)
-        known = {
-            *cls.OPTIONS,
-            *cls.own_options,
-            *NAMES,
-            "padding_side",
-            "truncation_side",
-            "model_input_names",
-            "max_len",
-        }
-        known |= {"additional_special_tokens", "extra_special_tokens", "added_tokens_decoder"}
+        known = {*cls.OPTIONS, *cls.own_options, *SPECIAL, "padding_side", "truncation_side"}
+        known |= {"model_input_names", "max_len", "added_tokens_decoder"}
         options = {key: value for key, value in config.items() if key in known and value is not None}
         if "added_tokens_decoder" not in config:
-            options |= optional_json(folder / SPECIAL_TOKENS)
+            options |= {key: value for key, value in optional_json(folder / SPECIAL_TOKENS).items() if key in SPECIAL}
             if "tokenizer_file" not in there:
                 options["added_tokens_decoder"] = legacy_added_tokens(folder, options)
         if (folder / CHAT_TEMPLATE).is_file():
-            options["chat_template"] = (folder / CHAT_TEMPLATE).read_text(encoding="utf-8")
+            options["chat_template"] = read_text(folder / CHAT_TEMPLATE)
         elif isinstance(config.get("chat_template"), list):
-            options["chat_template"] = {part["name"]: part["template"] for part in config["chat_template"]}
+            options["chat_template"] = named_templates(config["chat_template"])
         return {**options, **there}
 
     def save_pretrained(
@@ -128,6 +123,7 @@ class Saving(SpecialTokens):
     ) -> tuple[str, ...]:
         """Write the tokenizer into a folder, made if need be; returns the files' paths.
 
+        Files of a tokenizer that was there and are not written again are removed: they would be read with the new ones.
         `legacy_format`: True leaves tokenizer.json out, False vocab.json and merges.txt; None writes all of them.
         """
         if push_to_hub:
@@ -144,7 +140,8 @@ class Saving(SpecialTokens):
                 texts[ADDED_TOKENS] = json_text(added)
         if legacy_format is not True:
             texts["tokenizer.json"] = backend_json(self._tokenizer)
-        return write_files(save_directory, prefixed(texts, filename_prefix))
+        readable = dict.fromkeys((*self.vocab_files_names.values(), ADDED_TOKENS, CHAT_TEMPLATE), "")
+        return write_files(save_directory, prefixed(texts, filename_prefix), stale=prefixed(readable, filename_prefix))
 
     def save_vocabulary(self, save_directory: StrPath, filename_prefix: str | None = None) -> tuple[str, ...]:
         """Write vocab.json and merges.txt alone; returns their paths."""
@@ -199,12 +196,22 @@ def optional_json(path: Path) -> dict[str, Any]:
 def legacy_added_tokens(folder: Path, options: Mapping[str, Any]) -> dict[int, Any]:
     """The tokens of added_tokens.json, which says only their ids: special are those that have a name."""
     added = optional_json(folder / ADDED_TOKENS)
+    wrong = [content for content, index in added.items() if not isinstance(index, int)]
+    if wrong:
+        raise TokenizerError(f"{folder / ADDED_TOKENS} must map tokens to ids, but {wrong[0]!r:.100} has none.")
     special: dict[str, Any] = {}
-    for key, value in options.items():
-        if key in NAMES or key in ("additional_special_tokens", "extra_special_tokens"):
-            for token in value if isinstance(value, list) else [value]:
-                special[token["content"] if isinstance(token, Mapping) else str(token)] = token
+    for value in (options[key] for key in options if key in SPECIAL):
+        for token in value if isinstance(value, list) else [value]:
+            special[str(token.get("content") if isinstance(token, Mapping) else token)] = token
     return {index: added_token(content, special.get(content)) for content, index in added.items()}
+
+
+def named_templates(parts: list[Any]) -> dict[str, str]:
+    """Name -> chat template, as tokenizer_config.json lists several."""
+    try:
+        return {part["name"]: part["template"] for part in parts}
+    except (TypeError, KeyError):
+        raise TokenizerError(f"`chat_template` must list templates with names, but is {parts!r:.100}.") from None
 
 
 def added_token(content: str, special: Any) -> Any:

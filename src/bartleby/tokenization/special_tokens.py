@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from tokenizers import AddedToken, Tokenizer, processors
@@ -255,11 +255,11 @@ def checked_tokens(tokens: Sequence[Any], name: str) -> list[Token]:
 
     Raises: TokenizerError naming those that are neither.
     """
-    if isinstance(tokens, str | Mapping):
+    if isinstance(tokens, str | Mapping) or not isinstance(tokens, Iterable):
         raise TokenizerError(f"`{name}` must be a list of tokens, but is {tokens!r}.")
     bad = [token for token in tokens if not isinstance(token, str | AddedToken) or not str(token)]
     if bad:
-        raise TokenizerError(f"`{name}` must be non-empty strings or AddedTokens, but has {bad!r}.")
+        raise TokenizerError(f"`{name}` must be non-empty strings or AddedTokens, but has {bad!r:.200}.")
     return list(tokens)
 
 
