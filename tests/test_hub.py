@@ -98,7 +98,9 @@ def test_embedded_checkpoints_are_folders_with_a_config(no_hub, assets):
     assert resolve("tiny-chat") == assets / "tiny-chat"
 
 
-@pytest.mark.parametrize("text", ["./x", "../x", "/no/such", "~/no-such-folder", "a/b/c", "a/b/", "a\\b", "C:x"])
+@pytest.mark.parametrize(
+    "text", ["./x", "../x", "/no/such", "~/no-such-folder", "~nobody-at-all/x", "a/b/c", "a/b/", "a\\b", "C:x"]
+)
 def test_what_looks_like_a_path_never_reaches_the_hub(no_hub, text):
     with pytest.raises(HubError, match="There is no folder"):
         resolve(text)
@@ -116,7 +118,9 @@ def test_a_file_is_not_a_checkpoint_folder(no_hub, tmp_path):
         resolve(file)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a--b", "a..b/c", "-x", "owner/", "x" * 97, "naïve/model", "a/b\n"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a--b", "a..b/c", "-x", "owner/", "x" * 97, "x" * 5000, "a\0b", "naïve/model", "a/b\n"]
+)
 def test_names_the_hub_cannot_have_are_refused_here(no_hub, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(HubError):
@@ -155,7 +159,15 @@ def test_a_repository_without_weights_we_read_is_refused(monkeypatch, tmp_path):
         resolve("someone/model")
 
 
-@pytest.mark.parametrize("index", ['{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}', '{"wei'])
+@pytest.mark.parametrize(
+    "index",
+    [
+        '{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}',
+        '{"wei',
+        "[]",
+        '{"weight_map": {"a": []}}',
+    ],
+)
 def test_missing_shards_are_a_partial_download(monkeypatch, tmp_path, index):
     (tmp_path / "model.safetensors.index.json").write_text(index)
     (tmp_path / "model-1.safetensors").touch()

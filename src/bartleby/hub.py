@@ -102,11 +102,11 @@ def resolve(name_or_path: str | os.PathLike[str], *, weights: Weights = True, **
 def _local_folder(name_or_path: str | os.PathLike[str]) -> Path | None:
     if not os.fspath(name_or_path):
         return None  # Path("") would be the current folder
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise HubError(f"{str(path)!r} is a file, but a checkpoint is a folder. Pass the folder it lies in.")
+    path = os.path.expanduser(name_or_path)  # os.path, unlike pathlib, raises for no name, however odd
+    if os.path.isdir(path):
+        return Path(path)
+    if os.path.exists(path):
+        raise HubError(f"{path!r} is a file, but a checkpoint is a folder. Pass the folder it lies in.")
     if isinstance(name_or_path, str):
         if name_or_path in embedded_names():
             return ASSETS / name_or_path
@@ -185,10 +185,10 @@ def _missing_shards(index: Path) -> list[str]:
     if not index.is_file():
         return []
     try:
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError):
+        shards = map(str, json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return [f"the end of {index.name}"]
-    return sorted(shard for shard in shards if not (index.parent / shard).is_file())
+    return sorted(shard for shard in set(shards) if not (index.parent / shard).is_file())
 
 
 def _refuse_weightless(source: _Source, kinds: tuple[str, ...]) -> Path:
