@@ -203,7 +203,13 @@ def test_keywords_of_the_hub_do_not_reach_the_fields(monkeypatch, small, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [("{", "must be JSON"), ("[1]", "must hold a JSON object"), (None, "There is no config.json")]
+    ("content", "words"),
+    [
+        ("{", "must be JSON"),
+        ("[" * 100_000, "must be JSON"),
+        ("[1]", "must hold a JSON object"),
+        (None, "There is no config.json"),
+    ],
 )
 def test_unreadable_files_are_refused(tmp_path, content, words):
     if content is not None:

@@ -113,7 +113,13 @@ def test_a_file_cannot_take_the_place_of_what_the_class_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "does not exist"), ("{", "must be JSON"), ("[]", "must hold a JSON object")]
+    ("content", "message"),
+    [
+        (None, "no generation_config.json .* Use GenerationConfig.from_model_config"),
+        ("{", "must be JSON"),
+        ("[" * 100_000, "must be JSON"),
+        ("[]", "must hold a JSON object"),
+    ],
 )
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
@@ -150,6 +156,12 @@ def test_update_gives_back_what_is_no_option_and_checks_the_rest() -> None:
     assert options.num_beams == 3
     with pytest.raises(OptionError, match="`num_beams`"):
         options.update(num_beams=0)
+
+
+def test_a_file_is_no_folder_to_save_in(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="must be a folder"):
+        GenerationConfig().save_pretrained(tmp_path / "file")
 
 
 def test_pushing_is_not_saving(tmp_path: Path) -> None:

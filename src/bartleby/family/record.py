@@ -187,11 +187,11 @@ class Record:
         if "use_auth_token" in kwargs:  # its name before version 4.31
             kwargs["token"] = kwargs.pop("use_auth_token")
         asked = {name: kwargs.pop(name) for name in HubOptions.__annotations__ if name in kwargs}
-        path = Path(pretrained_model_name_or_path).expanduser()
-        if not path.is_file():
+        path = Path(os.path.expanduser(pretrained_model_name_or_path))
+        if not os.path.isfile(path):
             options = {name: value for name, value in asked.items() if value is not None}
             path = resolve(pretrained_model_name_or_path, weights=False, **options) / CONFIG_FILE
-        return _read_json(path), kwargs
+        return read_json(path, "Pass the folder of a checkpoint."), kwargs
 
     @overload
     @classmethod
@@ -228,7 +228,7 @@ class Record:
     @classmethod
     def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
         """The config in a JSON file, whatever the file is called."""
-        return cls.from_dict(_read_json(Path(json_file)))
+        return cls.from_dict(read_json(Path(json_file), "Pass a file that is there."))
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], push_to_hub: bool = False) -> None:
         """Write `config.json` into a folder, made if needed.
@@ -238,11 +238,7 @@ class Record:
         if push_to_hub:
             raise OptionError("`push_to_hub` must be False: save to a folder, then upload it with huggingface_hub.")
         self.validate()
-        folder = Path(save_directory)
-        if folder.exists() and not folder.is_dir():
-            raise CheckpointError(f"{str(folder)!r} must be a folder to save a config in, but is a file.")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.to_json_file(folder / CONFIG_FILE)
+        self.to_json_file(made_folder(save_directory) / CONFIG_FILE)
 
     def to_json_string(self, use_diff: bool = True) -> str:
         """The config as JSON: what `to_diff_dict` keeps, or with `use_diff=False` every field.
@@ -260,10 +256,7 @@ class Record:
 
     def to_json_file(self, json_file_path: str | os.PathLike[str], use_diff: bool = True) -> None:
         """Write `to_json_string` to a file, whole or not at all."""
-        path = Path(json_file_path)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        unfinished.write_text(self.to_json_string(use_diff), encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(json_file_path, self.to_json_string(use_diff))
 
     def __eq__(self, other: object) -> bool:
         """The same fields, whatever place they were loaded from."""
@@ -347,12 +340,36 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def made_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder to save a config in, made if needed.
+
+    Raises: CheckpointError if it is a file.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise CheckpointError(f"{str(folder)!r} must be a folder to save a config in, but is a file.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_whole(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file at once or not at all."""
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The object in a JSON file; `remedy` says what to do where there is none.
+
+    Raises: CheckpointError if there is no such file, or it holds anything else.
+    """
     if not path.is_file():
-        raise CheckpointError(f"There is no {path.name} in {str(path.parent)!r}. Pass the folder of a checkpoint.")
+        raise CheckpointError(f"There is no {path.name} in {str(path.parent)!r}. {remedy}")
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{str(path)!r} must be JSON, but is not: {error}.") from error
     if not isinstance(fields, dict):
         raise CheckpointError(f"{str(path)!r} must hold a JSON object, but holds a {type(fields).__name__}.")

@@ -13,11 +13,11 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints, overload
 
-from bartleby.errors import CheckpointError, OptionError, raise_all
+from bartleby.errors import OptionError, raise_all
 from bartleby.family.fields import Check, Count, Flag, TokenId, TokenIds, is_number, is_whole
+from bartleby.family.record import made_folder, read_json, write_whole
 from bartleby.generation.later import LATER, Implementation
 from bartleby.hub import resolve
 
@@ -202,7 +202,9 @@ class GenerationConfig:
             force_download=force_download,
             weights=False,
         )
-        config: Self = cls.from_dict(_read(folder / (config_file_name or GENERATION_CONFIG_FILE)), **kwargs)
+        file = folder / (config_file_name or GENERATION_CONFIG_FILE)
+        remedy = "Use GenerationConfig.from_model_config with the checkpoint's config."
+        config: Self = cls.from_dict(read_json(file, remedy), **kwargs)
         return config
 
     def save_pretrained(
@@ -210,21 +212,17 @@ class GenerationConfig:
     ) -> None:
         """Write what differs from the defaults to generation_config.json in `save_directory`, which is made if need be.
 
-        Raises: OptionError if an option cannot be: a file like that would fail whoever loads it.
+        Raises: OptionError if an option cannot be: a file like that would fail whoever loads it; CheckpointError if the
+            folder is a file.
         """
         if push_to_hub:
             raise OptionError("`push_to_hub` must be False: save to a folder and upload it with `hf upload`.")
         self.validate()
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.to_json_file(folder / (config_file_name or GENERATION_CONFIG_FILE))
+        self.to_json_file(made_folder(save_directory) / (config_file_name or GENERATION_CONFIG_FILE))
 
     def to_json_file(self, json_file_path: str | os.PathLike[str], use_diff: bool = True) -> None:
         """Write `to_json_string` to a file, at once or not at all."""
-        path = Path(json_file_path)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        unfinished.write_text(self.to_json_string(use_diff), encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(json_file_path, self.to_json_string(use_diff))
 
     def to_dict(self) -> dict[str, Any]:
         """Every option with its value, and whatever else the file held."""
@@ -268,20 +266,6 @@ class GenerationConfig:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string(ignore_metadata=True)}"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        options = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{path} does not exist. Use GenerationConfig.from_model_config with the checkpoint's config."
-        ) from None
-    except ValueError as error:
-        raise CheckpointError(f"{path} must be JSON, but is not: {error}.") from None
-    if not isinstance(options, dict):
-        raise CheckpointError(f"{path} must hold a JSON object, but holds {type(options).__name__}.")
-    return options
 
 
 def _without(names: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
