@@ -7,6 +7,7 @@ import torch
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import CheckpointError
 from bartleby.tasks.chat import Chat
+from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.training.chat_run import model_perplexity
 from bartleby.training.collation import TokenPairs
 from bartleby.training.export import export_run
@@ -57,6 +58,13 @@ def test_the_card_tells_what_was_measured(exported: Path, finished_run: Path) ->
     assert "| talks | 8 | not known to bartleby |" in card
     assert str(finished_run) not in card
     assert card.count("**model**: ") == 10
+    assert card.startswith("---\n")
+    assert "\n# tiny-talker\n" in card
+    assert "| steps | 6 of 6, " in card
+
+
+def test_the_tokenizer_knows_how_much_the_model_can_read(exported: Path) -> None:
+    assert AutoTokenizer.from_pretrained(exported).model_max_length == 128
 
 
 def test_nothing_but_a_checkpoint_is_replaced(finished_run: Path, exported: Path, tmp_path: Path) -> None:

@@ -95,4 +95,4 @@ def test_runs_live_in_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_metrics_are_json_lines(finished_run: Path) -> None:
     lines = (finished_run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     kinds = [json.loads(line)["kind"] for line in lines]
-    assert kinds == ["corpora", "validation corpus", *["step"] * 6, "validation"]
+    assert kinds == ["corpora", "validation corpus", "start", *["step"] * 6, "validation"]

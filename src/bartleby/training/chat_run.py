@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -90,8 +91,15 @@ class ChatRun:
         self.model = new_model(self.tokenizer, options)
         batches = Batches(training_pairs, padding_of(self.model), options.batch_tokens, options.training.seed)
         self.trainer = Trainer(TargetLoss(self.model), batches.from_number, options.training)
-        if self.folder.restore(self.trainer, self.model):
+        resumed = self.folder.restore(self.trainer, self.model)
+        self._note_start()
+        if resumed:
             say(f"Going on after step {self.trainer.step} of {options.training.steps}.")
+
+    def _note_start(self) -> None:
+        device, threads = self.trainer.accelerator.device.type, torch.get_num_threads()
+        figures = {"step": self.trainer.step, "device": device, "threads": threads, "cores": os.cpu_count()}
+        self.folder.log({"kind": "start", "time": round(time.time(), 2), **figures})
 
     def steps(self) -> Iterator[StepReport]:
         """Take the steps that are left; each is logged."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,10 @@ def export_run(run: Path, target: Path, say: Callable[[str], None]) -> Path:
     if target.exists() and not (target / "config.json").is_file():
         raise CheckpointError(f"{target} exists and is no checkpoint. Choose another folder.")
     draft = target.with_name(f".{target.name}.{os.getpid()}")
+    step = int(checkpoints[-1].name.removeprefix("step-"))
     try:
         _halve(checkpoints[-1], draft)
-        card = model_card(_facts(folder, recipe, draft, target.name, say))
+        card = model_card(replace(_facts(folder, recipe, draft, say), name=target.name, step=step))
         (draft / "README.md").write_text(card, encoding="utf-8")
         _swap(draft, target)
     finally:
@@ -49,11 +50,14 @@ def export_run(run: Path, target: Path, say: Callable[[str], None]) -> Path:
 
 def _halve(checkpoint: Path, draft: Path) -> None:
     """The checkpoint again, its weights in float16."""
-    BlenderbotForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float16).save_pretrained(draft)
-    BlenderbotTokenizer.from_pretrained(checkpoint).save_pretrained(draft)
+    model = BlenderbotForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float16)
+    tokenizer = BlenderbotTokenizer.from_pretrained(checkpoint)
+    tokenizer.model_max_length = model.config.max_position_embeddings
+    model.save_pretrained(draft)
+    tokenizer.save_pretrained(draft)
 
 
-def _facts(folder: RunFolder, recipe: dict[str, Any], draft: Path, name: str, say: Callable[[str], None]) -> CardFacts:
+def _facts(folder: RunFolder, recipe: dict[str, Any], draft: Path, say: Callable[[str], None]) -> CardFacts:
     """Measure the exported weights, and collect the rest from the run's log."""
     model = BlenderbotForConditionalGeneration.from_pretrained(draft, dtype=torch.float32)
     tokenizer = BlenderbotTokenizer.from_pretrained(draft)
@@ -62,7 +66,6 @@ def _facts(folder: RunFolder, recipe: dict[str, Any], draft: Path, name: str, sa
     say(f"Validation perplexity {figure.value:.2f} over {figure.tokens} tokens of {len(pairs)} replies.")
     rows = np.random.default_rng(SAMPLE_SEED).permutation(len(pairs))[:SAMPLES]
     return CardFacts(
-        name=name,
         config=model.config,
         generation=model.generation_config,
         recipe=recipe,
@@ -71,7 +74,7 @@ def _facts(folder: RunFolder, recipe: dict[str, Any], draft: Path, name: str, sa
         perplexity=figure,
         validation_replies=len(pairs),
         samples=samples(PyTorchBackend(model), tokenizer, pairs.take(rows)),
-        hardware=f"{torch.get_num_threads()} threads of a {platform.machine()} CPU",
+        starts=folder.figures("start"),
     )
 
 

@@ -26,17 +26,21 @@ class Sample:
 class CardFacts:
     """What the card is written from."""
 
-    name: str
     config: PreTrainedConfig
     generation: GenerationConfig
     recipe: Mapping[str, Any]
     corpora: Mapping[str, Any]
     """The run's `corpora` figures: dialogues a corpus, and what became of their replies."""
+    starts: Sequence[Mapping[str, Any]]
+    """Where the run was started and taken up: step, device, threads."""
     steps: Sequence[Mapping[str, Any]]
+    """A line a step; a run that was taken up has some twice."""
     perplexity: Perplexity
     validation_replies: int
     samples: Sequence[Sample]
-    hardware: str
+    name: str = "chat model"
+    step: int = 0
+    """The last step that is in the weights."""
 
 
 def model_card(facts: CardFacts) -> str:
@@ -79,9 +83,10 @@ the persona of whoever replies. Left out: {corpora["long_replies"]:,} replies of
 
 
 def _recipe(facts: CardFacts) -> str:
-    recipe, seen = facts.recipe, {step["step"]: step for step in facts.steps}  # a resumed run logs some steps twice
+    recipe, seen = facts.recipe, {step["step"]: step for step in facts.steps if step["step"] <= facts.step}
     examples, tokens = (sum(step[name] for step in seen.values()) for name in ("examples", "tokens"))
-    minutes = sum(step["seconds"] for step in facts.steps) / 60
+    minutes = sum(step["seconds"] for step in facts.steps if step["step"] <= facts.step) / 60
+    machines = sorted({f"{start['threads']} of {start['cores']} cores ({start['device']})" for start in facts.starts})
     rates = f"AdamW at {recipe['optimizer_learning_rate']:g}"
     if recipe["optimizer_name"] == "muon":
         rates = f"Muon at {recipe['optimizer_matrix_rate']:g} for the matrices in the layers, {rates} for the rest"
@@ -89,12 +94,12 @@ def _recipe(facts: CardFacts) -> str:
 
 | | |
 |---|---|
-| steps | {len(seen):,} of at most {recipe["batch_tokens"]:,} places |
+| steps | {facts.step:,} of {recipe["steps"]:,}, each of at most {recipe["batch_tokens"]:,} places |
 | seen | {examples:,} examples ({examples / facts.corpora["examples"]:.2f} passes), {tokens:,} tokens |
 | optimizer | {rates}; betas {recipe["optimizer_betas"]}, weight decay {recipe["optimizer_weight_decay"]:g} |
 | schedule | {recipe["optimizer_warmup_steps"]} steps up, then a cosine down to {recipe["optimizer_final_share"]:.0%} |
 | precision | {recipe["precision"]}, dropout {facts.config.dropout:g}, seed {recipe["seed"]} |
-| time | {minutes:.0f} minutes on {facts.hardware} |
+| time | {minutes:.0f} minutes on {" and ".join(machines) or "a machine that was not noted"} |
 | **validation perplexity** | **{facts.perplexity.value:.1f}** a token ({facts.perplexity.bits_per_token:.2f} bits) |
 
 Perplexity is over {facts.perplexity.tokens:,} tokens, the ends included, of {facts.validation_replies:,} replies drawn
