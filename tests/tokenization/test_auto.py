@@ -65,6 +65,20 @@ def test_other_families_are_refused_by_naming_ours(folder: Path) -> None:
         AutoTokenizer.from_pretrained(folder)
 
 
+def test_a_forced_download_is_done_once(bart: BartTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bart.save_pretrained(tmp_path)
+    asked: list[dict[str, Any]] = []
+
+    def resolve(name: str, **options: Any) -> Path:
+        asked.append(options)
+        return tmp_path
+
+    monkeypatch.setattr("bartleby.hub.resolve", resolve)
+    assert AutoTokenizer.from_pretrained("owner/name", force_download=True, revision="v1").name_or_path == "owner/name"
+    assert [options.get("force_download", False) for options in asked] == [True, False]
+    assert {options["revision"] for options in asked} == {"v1"}
+
+
 def test_it_is_a_door_and_not_a_tokenizer() -> None:
     with pytest.raises(TokenizerError, match=r"AutoTokenizer\.from_pretrained"):
         AutoTokenizer()

@@ -55,16 +55,14 @@ class AutoTokenizer:
         `…Fast` subclass, False for the plain class; both give the same ids. `kwargs` go to its `from_pretrained`.
         Raises: TokenizerError for a model outside this family.
         """
-        where = {key: kwargs[key] for key in WHERE & kwargs.keys()}
+        where = {key: kwargs[key] for key in hub.HubOptions.__annotations__ if key in kwargs}
         folder = hub.resolve(pretrained_model_name_or_path, weights=False, **where)
         picked = tokenizer_class(Path(folder) / kwargs.get("subfolder", ""))
         if use_fast is not None:
             name = picked.__name__.removesuffix("Fast") + ("Fast" if use_fast else "")
             picked = TOKENIZER_CLASSES[name]
+        kwargs.pop("force_download", None)  # done above; once is enough
         return picked.from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
-
-
-WHERE = {"revision", "token", "cache_dir", "local_files_only", "force_download"}
 
 
 def tokenizer_class(folder: Path) -> type[PreTrainedTokenizer]:
