@@ -69,6 +69,9 @@ def test_the_last_message_can_be_left_open(blenderbot: BlenderbotTokenizer) -> N
         blenderbot.apply_chat_template(CHAT, continue_final_message=True, add_generation_prompt=True)
     with pytest.raises(TokenizerError, match="writes the last message as it is"):
         blenderbot.apply_chat_template(CHAT, chat_template="x", continue_final_message=True)
+    for last in ({"role": "assistant"}, {"role": "assistant", "content": [{"type": "text", "text": "Hello"}]}):
+        with pytest.raises(TokenizerError, match="whose 'content' is a text"):
+            blenderbot.apply_chat_template([*CHAT, last], chat_template="x", continue_final_message=True)
 
 
 def test_one_more_message_adds_its_own_ids(blenderbot: BlenderbotTokenizer) -> None:

@@ -151,9 +151,12 @@ def compiled(template: str) -> Any:
 def until_final_message(text: str, conversation: Conversation) -> str:
     """The text up to the end of the last message, so that the model goes on with it.
 
-    Raises: TokenizerError when the template changed that message.
+    Raises: TokenizerError when that message is no text, or the template changed it.
     """
-    final = str(conversation[-1]["content"]).strip()
+    content = conversation[-1].get("content")
+    if not isinstance(content, str):
+        raise TokenizerError("`continue_final_message` needs a last message whose 'content' is a text.")
+    final = content.strip()
     start = text.rfind(final)
     if start < 0:
         raise TokenizerError("`continue_final_message` needs a template that writes the last message as it is.")
