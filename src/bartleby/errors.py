@@ -5,7 +5,7 @@ BartlebyError
 ├── ShapeError (ValueError)           an array or tensor of the wrong rank or size
 ├── LengthError (ValueError)          more tokens than there are positions
 ├── VocabularyError (ValueError)      a token id outside the embedding table
-├── TokenizerError (ValueError)       vocabulary or tokenizer files that cannot be used, or text they cannot encode as asked
+├── TokenizerError (ValueError)       vocabulary files that cannot be used, or text they cannot encode as asked
 ├── OptionError (ValueError)          a decoding, training or command option that is unknown or contradicts another
 ├── DataError (ValueError)            a record of a data file that cannot be read
 ├── CheckpointError (OSError)         a missing, truncated, misshapen or unreadable checkpoint
