@@ -47,6 +47,7 @@ def test_figures_are_those_of_the_run() -> None:
     assert "| steps | 2 of 2, each of at most 5,000 places |" in card
     assert "| **validation perplexity** | **32.0** a token (5.00 bits) |" in card
     assert "Muon at 0.004 for the matrices in the layers, AdamW at 0.002 for the rest" in card
+    assert "Expect little of personas: 0% of the examples had one." in card
     assert "length_penalty 0.65, num_beams 10." in card
     assert "10,014,720 parameters (2 encoder and 6 decoder layers" in card
 

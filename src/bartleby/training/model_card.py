@@ -116,11 +116,13 @@ def _samples(facts: CardFacts) -> str:
 
 
 def _limits(facts: CardFacts) -> str:
+    shown = facts.corpora["with_persona"] / facts.corpora["examples"]
     return f"""## Limits
 
 - With {parameter_count(facts.config) / 1e6:.0f} million parameters it has the manner of a chat and hardly any facts:
   what it says of films, teams or people is made up.
 - It agrees, repeats commonplaces and forgets: only the last turns reach it, and some replies do not fit them.
+- Expect little of personas: {shown:.0%} of the examples had one.
 - The views and the slips of the texts above are in it, their few topics too, and nothing filters what it says.
   Do not put it before people who have not been told so.
 """
