@@ -21,6 +21,12 @@ class TransportError(Exception):
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
+@pytest.fixture(autouse=True)
+def online(monkeypatch):
+    """As if the network were there: what would reach for it is replaced."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+
 @pytest.fixture
 def no_hub(monkeypatch):
     """Asking the hub for anything fails the test."""

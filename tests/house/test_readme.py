@@ -64,7 +64,7 @@ def test_quick_commands_print_what_the_readme_shows(readme, root):
     ran = 0
     for block in blocks(readme, "console"):
         for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-            if command.startswith(QUICK) and ("chat" not in command or embedded_names()):
+            if command.removeprefix(".venv/bin/").startswith(QUICK) and ("chat" not in command or embedded_names()):
                 assert run_line(command, root) == shown
                 ran += 1
     if not ran:
@@ -73,7 +73,9 @@ def test_quick_commands_print_what_the_readme_shows(readme, root):
 
 def run_line(command: str, root) -> str:
     """What a shell prints, with this Python's `bartleby`."""
-    line = re.sub(r"\bbartleby (?=info|chat|--version)", f"{shlex.quote(sys.executable)} -m bartleby ", command)
+    line = re.sub(
+        r"(\.venv/bin/)?\bbartleby (?=info|chat|--version)", f"{shlex.quote(sys.executable)} -m bartleby ", command
+    )
     ran = subprocess.run(line, shell=True, capture_output=True, text=True, cwd=root, check=True)
     return ran.stdout
 

@@ -78,6 +78,11 @@ def test_a_report_says_what_the_step_was() -> None:
     assert report.seconds > 0
 
 
+def test_arithmetic_outside_the_steps_stays_what_it_was() -> None:
+    next(Trainer(Fit(), points, OPTIONS).run())
+    assert float(torch.tensor(1e-40) * 0.5) > 0  # smaller than any normal float32
+
+
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("no", torch.float32)])
 def test_products_are_in_the_precision_asked_for(precision: Literal["bf16", "no"], dtype: torch.dtype) -> None:
     seen = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -72,7 +72,6 @@ class Trainer:
         self, objective: nn.Module, batches_from: Callable[[int], Iterator[Countable]], options: TrainingOptions
     ) -> None:
         torch.manual_seed(options.seed)
-        torch.set_flush_denormal(True)  # the averages of rare tokens fade into numbers that a CPU is slow with
         self.options, self.batches_from = options, batches_from
         self.accelerator = accelerator_for(options.precision)
         optimizers = build_optimizers(objective, options.optimizer)
@@ -84,7 +83,9 @@ class Trainer:
         """Take the steps that are left, one each time the caller asks for the next report."""
         batches = self.batches_from(self.step)
         while self.step < self.options.steps:
-            yield self._take_step(next(batches))
+            with denormals_flushed():
+                report = self._take_step(next(batches))
+            yield report
 
     def _take_step(self, batch: Countable) -> StepReport:
         started = time.perf_counter()
@@ -158,3 +159,13 @@ def accelerator_for(precision: str) -> Accelerator:
     if accelerator.num_processes > 1:
         raise OptionError(f"Training runs in one process, but {accelerator.num_processes} were started. Start one.")
     return accelerator
+
+
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """The averages of rare tokens fade into numbers that a CPU is slow with: zeros do, while a step is taken."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)  # it would last for the process, and others' numbers are none of our business
