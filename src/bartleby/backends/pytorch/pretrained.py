@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, overload, runtime_checkable
 
@@ -162,13 +162,14 @@ class PreTrainedModel(nn.Module):
         )
         with CheckpointFolder.open(folder) as checkpoint, _open_weights(checkpoint, use_safetensors) as stored:
             settled = cls._settled_config(checkpoint.config, config, _without_fixed(kwargs))
-            tensors, report = match(stored, parameter_table(settled, cls.head))
+            table = parameter_table(settled, cls.head)
+            found, report = match(stored, table)
             _refuse_incomplete(report, ignore_mismatched_sizes)
             number = _dtype(dtype, torch_dtype, settled, stored)
             settled.dtype, settled.name_or_path = _name_of(number), os.fspath(pretrained_model_name_or_path)
             place = torch.device(device or "cpu")
-            weights = {_own_name(name, cls.head): _tensor(each, number, place) for name, each in tensors.items()}
-            model = cls._filled(settled, weights, number, place)
+            model = cls._empty(settled).to(number)
+            model._fill(table, _tensors(table, found, number, place), place)
             if isinstance(model, Generating):
                 model.generation_config = _generation_config(checkpoint.generation_config, settled)
         _tell(report, cls)
@@ -189,21 +190,22 @@ class PreTrainedModel(nn.Module):
         return cls.config_class.from_pretrained(given, **changes)
 
     @classmethod
-    def _filled(
-        cls, config: PreTrainedConfig, weights: dict[str, Tensor], dtype: torch.dtype, device: torch.device
-    ) -> Self:
-        """A model that has `weights` for its own, not copies; modules that lack some are drawn at random first."""
-        with torch.device("meta"):  # shapes without memory
-            model = cls(config).to(dtype)
-        lacking = model.state_dict().keys() - weights.keys()
-        for owner in {name.rpartition(".")[0] for name in lacking}:
-            module = model.get_submodule(owner).to_empty(device=device, recurse=False)
+    def _empty(cls, config: PreTrainedConfig) -> Self:
+        """A model of shapes without numbers."""
+        with torch.device("meta"):
+            return cls(config)
+
+    def _fill(self, table: Iterable[Parameter], weights: Mapping[str, Tensor], device: torch.device) -> None:
+        """Make `weights`, not copies of them, the model's own; modules that lack some are drawn at random first."""
+        lacking = [parameter.name for parameter in table if parameter.tied_to is None and parameter.name not in weights]
+        for owner in dict.fromkeys(_own_name(name, self.head).rpartition(".")[0] for name in lacking):
+            module = self.get_submodule(owner).to_empty(device=device, recurse=False)
             for buffer in module.buffers(recurse=False):
                 buffer.zero_()
-            model._init_weights(module)
-        model.load_state_dict(weights, strict=False, assign=True)
-        model.tie_weights()
-        return model
+            self._init_weights(module)
+        own = {_own_name(name, self.head): tensor for name, tensor in weights.items()}
+        self.load_state_dict(own, strict=False, assign=True)
+        self.tie_weights()
 
     # Saving
 
@@ -304,6 +306,21 @@ def _dtype(
     if asked not in DTYPES:
         raise OptionError(f"`dtype` must be one of auto, {', '.join(DTYPES)}, but is {asked!r}.")
     return DTYPES[asked]
+
+
+def _tensors(
+    table: Iterable[Parameter], found: Mapping[str, StoredTensor], dtype: torch.dtype, device: torch.device
+) -> dict[str, Tensor]:
+    """What was found, once for each tie; of two parameters that share bytes in the file untied, the second is a copy."""
+    tensors: dict[str, Tensor] = {}
+    places: set[Hashable] = set()
+    for parameter in table:
+        stored = found.get(parameter.name)
+        if stored is not None and parameter.tied_to is None:
+            tensor = _tensor(stored, dtype, device)
+            tensors[parameter.name] = tensor.clone() if stored.place in places else tensor
+            places.add(stored.place)
+    return tensors
 
 
 def _tensor(stored: StoredTensor, dtype: torch.dtype, device: torch.device) -> Tensor:
