@@ -1,4 +1,6 @@
 .DEFAULT_GOAL := help
+# The plain backend's matrices are small: on a busy machine waiting threads cost four times the work.
+export OPENBLAS_NUM_THREADS ?= 1
 .PHONY: help demo chat test check
 
 help: ## this list

@@ -3,9 +3,10 @@
 from bartleby import Chat
 
 MESSAGES = (
-    "Hello! How are you today?",
-    "Do you have any pets?",
-    "What do you like to do on weekends?",
+    "Hi, how are you?",
+    "Do you like Star Wars?",
+    "Which one is the best?",
+    "Who is your favorite character?",
 )
 
 chat = Chat.load()
