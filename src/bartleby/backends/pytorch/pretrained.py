@@ -311,7 +311,7 @@ def _dtype(
 def _tensors(
     table: Iterable[Parameter], found: Mapping[str, StoredTensor], dtype: torch.dtype, device: torch.device
 ) -> dict[str, Tensor]:
-    """What was found, once for each tie; of two parameters that share bytes in the file untied, the second is a copy."""
+    """What was found, once for each tie; of two untied parameters that share bytes in the file, one is a copy."""
     tensors: dict[str, Tensor] = {}
     places: set[Hashable] = set()
     for parameter in table:
