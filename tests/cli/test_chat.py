@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import shlex
+import signal
 import subprocess
 import sys
 import termios
@@ -152,6 +153,12 @@ def test_a_closed_pipe_is_no_traceback(tiny_chat):
     assert running.returncode == 1
 
 
+def at_a_terminal() -> None:
+    """Make standard input the terminal whose Ctrl-C comes, and let it: a shell's background jobs ignore it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("key", "code"), [("\x04", 0), ("\x03", 130)], ids=["ctrl-d", "ctrl-c"])
 def test_keys_that_leave_a_terminal_leave_it_cleanly(tiny_chat, key, code):
     ours, theirs = pty.openpty()
@@ -162,7 +169,7 @@ def test_keys_that_leave_a_terminal_leave_it_cleanly(tiny_chat, key, code):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # the terminal whose Ctrl-C it gets
+        preexec_fn=at_a_terminal,
     )
     os.close(theirs)
     while "leaves" not in running.stderr.readline():  # the prompt follows
