@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the table below once more, for type checkers; a test holds the two together
     from bartleby.backends import open_backend as open_backend
+    from bartleby.backends.pytorch.auto import AutoModel as AutoModel
+    from bartleby.backends.pytorch.auto import AutoModelForCausalLM as AutoModelForCausalLM
+    from bartleby.backends.pytorch.auto import AutoModelForQuestionAnswering as AutoModelForQuestionAnswering
+    from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM as AutoModelForSeq2SeqLM
+    from bartleby.backends.pytorch.auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
     from bartleby.backends.pytorch.models import BartForCausalLM as BartForCausalLM
     from bartleby.backends.pytorch.models import BartForConditionalGeneration as BartForConditionalGeneration
     from bartleby.backends.pytorch.models import BartForQuestionAnswering as BartForQuestionAnswering
@@ -41,6 +46,7 @@ if TYPE_CHECKING:  # the table below once more, for type checkers; a test holds 
     from bartleby.errors import TokenizerError as TokenizerError
     from bartleby.errors import UnsafePickleError as UnsafePickleError
     from bartleby.errors import VocabularyError as VocabularyError
+    from bartleby.family.config import AutoConfig as AutoConfig
     from bartleby.family.config import BartConfig as BartConfig
     from bartleby.family.config import BlenderbotConfig as BlenderbotConfig
     from bartleby.family.config import BlenderbotSmallConfig as BlenderbotSmallConfig
@@ -74,6 +80,13 @@ __version__ = "0.1.0"
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "bartleby.backends": ("open_backend",),
+    "bartleby.backends.pytorch.auto": (
+        "AutoModel",
+        "AutoModelForCausalLM",
+        "AutoModelForQuestionAnswering",
+        "AutoModelForSeq2SeqLM",
+        "AutoModelForSequenceClassification",
+    ),
     "bartleby.backends.pytorch.models": (
         "BartForCausalLM",
         "BartForConditionalGeneration",
@@ -107,6 +120,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "VocabularyError",
     ),
     "bartleby.family.config": (
+        "AutoConfig",
         "BartConfig",
         "BlenderbotConfig",
         "BlenderbotSmallConfig",

@@ -256,6 +256,7 @@ class PreTrainedConfig(Record):
 
 
 PretrainedConfig = PreTrainedConfig
+AutoConfig = PreTrainedConfig  # whose `from_pretrained` picks the class by `model_type`
 _SIZE_ARGUMENTS = (
     "vocab_size",
     "max_position_embeddings",

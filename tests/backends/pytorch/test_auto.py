@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 
 from bartleby.errors import CheckpointError, ConfigError, HubError
-from bartleby.family.config import BartConfig
 from tests.parity.random_models import MODEL_TYPES, random_config, seeded
 
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
@@ -59,8 +58,3 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_auto_classes_have_no_instances() -> None:
     with pytest.raises(TypeError, match=r"Use AutoModel\.from_pretrained"):
         auto.AutoModel()
-
-
-def test_the_auto_config_picks_its_class(tmp_path: Path) -> None:
-    BartConfig().save_pretrained(tmp_path)
-    assert type(auto.AutoConfig.from_pretrained(tmp_path)) is BartConfig

@@ -8,9 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from bartleby.backends.pytorch import heads, models
 from bartleby.backends.pytorch.pretrained import PreTrainedModel
 from bartleby.errors import ConfigError
-from bartleby.family.config import PreTrainedConfig
-
-AutoConfig = PreTrainedConfig  # whose `from_pretrained` picks the class itself
+from bartleby.family.config import AutoConfig, PreTrainedConfig
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "token", "revision")
