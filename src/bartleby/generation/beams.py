@@ -18,7 +18,7 @@ from bartleby.generation.config import GenerationConfig
 from bartleby.generation.resolution import eos_ids
 from bartleby.generation.rules import Ids, Scores
 
-FinishReason = Literal["eos", "length", "blocked"]
+FinishReason = Literal["eos", "length", "blocked", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Hypothesis:
     """Log-probability. With beams: after the rules, divided by length ** length_penalty; else of the model alone."""
 
     finish_reason: FinishReason
-    """"eos": it ended; "length": no more room; "blocked": the rules left no token to go on with."""
+    """"eos": it ended; "length": no more room; "blocked": the rules left no token to go on with;
+    "stopped": a time limit, a stop string or a caller's own criterion ended it."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ c candidates, t tokens so far, v vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -22,9 +22,10 @@ from bartleby.generation.beams import FinishReason
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.resolution import eos_ids
 
-REASONS: tuple[FinishReason, ...] = ("eos", "length", "blocked")
-EOS, LENGTH, BLOCKED = range(3)
+REASONS: tuple[FinishReason, ...] = ("eos", "length", "blocked", "stopped")
+EOS, LENGTH, BLOCKED, STOPPED = range(4)
 GOING_ON = -1
+NOT_WRITTEN = -1
 CHUNK = 64
 
 
@@ -34,7 +35,7 @@ class Writer(Protocol):
     def step(self, ids: Tensor) -> Tensor:
         """Read what is new in ids (r, t) and score what comes next: float32 logits (r, v), fresh in every step.
 
-        r is first b, one row a source, and b·n after the first `reorder`.
+        r is first b, one row a source, and b·n after the first `reorder`; in a whole search it is always b·n.
         """
 
     def reorder(self, rows: Tensor) -> None:
@@ -80,6 +81,16 @@ class SeededNoise:
         return exponential.log_().neg_()
 
 
+class Listener(Protocol):
+    """Someone who follows a whole search step by step."""
+
+    def scored(self, scores: Tensor) -> None:
+        """What the rules made of the next token's scores, (r, v)."""
+
+    def wrote(self, tokens: Tensor) -> None:
+        """What was written, (r,)."""
+
+
 @dataclass(frozen=True)
 class Task:
     """What is to be written: one prompt a source, all of one length."""
@@ -93,6 +104,15 @@ class Task:
     """When sampling."""
     padding: Tensor | None = None
     """Where prompts are padding, (b, t): to the rules nothing is written there."""
+    whole: bool = False
+    """Keep every row of every source from the first step to the last: for callers who count rows, and for devices that
+    should not wait to learn which are finished."""
+    pause: int = 1
+    """Of a whole search: how many steps to take before asking the device whether everything is finished."""
+    stops: Callable[[Tensor], Tensor] | None = None
+    """What ends rows besides end tokens and length, told by their ids: (r, t) -> (r,) bool. Needs a whole search."""
+    listener: Listener | None = None
+    """Needs a whole search."""
 
     def ruled(self, ids: Tensor, scores: Tensor, sources: Tensor) -> Tensor:
         """The scores after all rules. Shapes: ids (r, t), scores (r, v), changed in place, sources (b,) -> (r, v)."""
@@ -102,6 +122,8 @@ class Task:
             ids[:, : self.prompts.shape[1]].masked_fill_(self.padding[rows], NO_TOKEN)
         for rule in self.rules:
             scores = rule(ids, scores, rows)
+        if self.listener is not None:
+            self.listener.scored(scores)
         return scores
 
     @cached_property
@@ -113,10 +135,16 @@ class Task:
         """Which of `tokens` end a sequence."""
         return (tokens[..., None] == self.eos).any(dim=-1)
 
+    def stopped(self, ids: Tensor) -> Tensor:
+        """Which sequences are told to stop; (b, k, t) -> (b, k)."""
+        if self.stops is None:
+            return torch.zeros(ids.shape[:2], dtype=torch.bool, device=ids.device)
+        return self.stops(ids.flatten(0, 1)).unflatten(0, ids.shape[:2])
+
 
 @dataclass
 class Written:
-    """Outputs of some sources. Shapes: ids (b, n, max_length), prompt included; all others (b, n)."""
+    """Outputs of some sources. Shapes: ids and trail (b, n, max_length), prompt included; all others (b, n)."""
 
     ids: Tensor
     lengths: Tensor
@@ -124,6 +152,8 @@ class Written:
     scores: Tensor
     reasons: Tensor
     """Why each ended, as places in REASONS."""
+    trail: Tensor
+    """With beams: the row of its step that each token was chosen for; NOT_WRITTEN in prompts and behind the end."""
 
     @classmethod
     def nothing(cls, task: Task, rows: int) -> Written:
@@ -132,22 +162,26 @@ class Written:
         ids = task.prompts.new_zeros(count, rows, task.max_length)
         ids[:, :, :length] = task.prompts[:, None]
         zeros = task.prompts.new_zeros(count, rows)
-        return cls(ids, zeros, torch.full_like(zeros, IMPOSSIBLE, dtype=torch.float32), zeros.clone())
+        scores = torch.full_like(zeros, IMPOSSIBLE, dtype=torch.float32)
+        return cls(ids, zeros, scores, zeros.clone(), torch.full_like(ids, NOT_WRITTEN))
+
+    def columns(self) -> tuple[Tensor, ...]:
+        """All fields, in order."""
+        return self.ids, self.lengths, self.scores, self.reasons, self.trail
 
     def of(self, sources: Tensor) -> Written:
         """The outputs of these sources."""
-        return Written(self.ids[sources], self.lengths[sources], self.scores[sources], self.reasons[sources])
+        return Written(*(column[sources] for column in self.columns()))
 
     def take(self, index: Tensor) -> Written:
         """Of each source the outputs `index` (b, k)."""
         at = torch.arange(len(index), device=index.device)[:, None], index
-        return Written(self.ids[at], self.lengths[at], self.scores[at], self.reasons[at])
+        return Written(*(column[at] for column in self.columns()))
 
     @classmethod
     def joined(cls, parts: Sequence[Written], dim: int) -> Written:
         """Those of several, side by side (`dim` 1) or one below the other (0)."""
-        columns = zip(*((part.ids, part.lengths, part.scores, part.reasons) for part in parts), strict=True)
-        return cls(*(torch.cat(column, dim) for column in columns))
+        return cls(*(torch.cat(column, dim) for column in zip(*(part.columns() for part in parts), strict=True)))
 
 
 class State(Protocol):
@@ -174,7 +208,17 @@ class State(Protocol):
 
 def search(task: Task, writer: Writer) -> Written:
     """Write every source's outputs, in the order of the prompts."""
-    state: State = Beams(task) if task.options.num_beams > 1 else Rows(task)
+    state = state_of(task)
+    return search_whole(task, writer, state) if task.whole else search_shrinking(writer, state)
+
+
+def state_of(task: Task) -> State:
+    """The rows before the first step, of the kind that the options ask for."""
+    return Beams(task) if task.options.num_beams > 1 else Rows(task)
+
+
+def search_shrinking(writer: Writer, state: State) -> Written:
+    """Finished sources leave the batch: least to compute, where asking which they are costs nothing."""
     places: list[Tensor] = []
     parts: list[Written] = []
     while True:
@@ -195,6 +239,21 @@ def search(task: Task, writer: Writer) -> Written:
             writer.reorder(rows.flatten())
 
 
+def search_whole(task: Task, writer: Writer, state: State) -> Written:
+    """All rows stay to the end: the same shapes in every step, and nothing that waits but the question at a pause."""
+    most = task.max_length - task.prompts.shape[1]
+    for step in range(1, most + 1):
+        rows = state.advance(writer.step(state.written()))
+        if task.listener is not None:
+            task.listener.wrote(state.written()[:, -1])
+        settled = state.settled()  # in every step: a settled source must stay as it is
+        if step == most or (step % task.pause == 0 and bool(settled.all())):
+            break
+        if rows is not None:
+            writer.reorder(rows.flatten())
+    return state.result()
+
+
 class Rows:
     """Greedy search and sampling: each row takes its best token, or draws one, until it ends."""
 
@@ -205,10 +264,11 @@ class Rows:
         self.rows = Written.nothing(task, task.options.num_return_sequences)
         self.rows.scores.zero_()
         self.rows.reasons.fill_(GOING_ON)
+        self.pad = padding_id(task.options)
         self.is_first = True
 
     def written(self) -> Tensor:
-        ids = self.rows.ids[:, :1] if self.is_first else self.rows.ids
+        ids = self.rows.ids[:, :1] if self.is_first and not self.task.whole else self.rows.ids
         return ids[:, :, : self.length].flatten(0, 1)
 
     def advance(self, logits: Tensor) -> Tensor | None:
@@ -223,7 +283,7 @@ class Rows:
         likely = (logits - logits.logsumexp(dim=1, keepdim=True)).unflatten(0, (count, -1)).expand(count, copies, -1)
         self._write(tokens, possible, likely.gather(2, tokens[:, :, None])[:, :, 0])
         was_first, self.is_first = self.is_first, False
-        if not was_first or copies == 1:
+        if not was_first or copies == 1 or self.task.whole:
             return None
         return torch.arange(count, device=logits.device)[:, None].expand(count, copies)
 
@@ -231,13 +291,15 @@ class Rows:
         """Put the tokens at the end of the rows that have not ended, and say which end there; all (b, n)."""
         rows, goes_on = self.rows, self.rows.reasons == GOING_ON
         takes = goes_on & possible
-        rows.ids[:, :, self.length] = tokens
+        rows.ids[:, :, self.length] = tokens if self.pad is None else torch.where(goes_on, tokens, self.pad)
         rows.scores += likely.masked_fill(~takes, 0)
         rows.lengths += takes
         self.length += 1
         last = LENGTH if self.length >= self.task.max_length else GOING_ON
-        reason = torch.full_like(rows.reasons, last).masked_fill_(self.task.ends(tokens), EOS)
-        reason.masked_fill_(~possible, BLOCKED)
+        reason = torch.full_like(rows.reasons, last)
+        if self.task.stops is not None:
+            reason.masked_fill_(self.task.stopped(rows.ids[:, :, : self.length]), STOPPED)
+        reason.masked_fill_(self.task.ends(tokens), EOS).masked_fill_(~possible, BLOCKED)
         rows.reasons = torch.where(goes_on, reason, rows.reasons)
 
     def settled(self) -> Tensor:
@@ -271,32 +333,40 @@ class Beams:
         self.prompt_length = self.length = task.prompts.shape[1]
         self.sources = torch.arange(len(task.prompts), device=task.prompts.device)
         self.finished = Written.nothing(task, task.options.num_beams)
-        self.ids = self.finished.ids.clone()
+        self.ids, self.trail = self.finished.ids.clone(), self.finished.trail.clone()
         self.scores = self.finished.scores.clone()
         self.scores[:, 0] = 0  # one beam: several alike would find the same candidates
+        self.done = torch.zeros_like(self.sources, dtype=torch.bool)
 
     def written(self) -> Tensor:
-        ids = self.ids[:, :1] if self.length == self.prompt_length else self.ids
-        return ids[:, :, : self.length].flatten(0, 1)
+        is_first = self.length == self.prompt_length and not self.task.whole
+        return (self.ids[:, :1] if is_first else self.ids)[:, :, : self.length].flatten(0, 1)
 
     def advance(self, logits: Tensor) -> Tensor:
         found = self._candidates(logits)
+        rows_before = len(logits) // len(self.sources)
         possible = found.scores > IMPOSSIBLE
-        ends = self.task.ends(found.tokens)
-        is_full = self.length + 1 >= self.task.max_length
+        reasons = self._ends(found, rows_before)
         n = self.options.num_beams
         # An end counts only among the n best: the candidates behind them are there to go on with.
-        ended = (possible & (ends | is_full))[:, :n]
+        ended = (possible & (reasons != GOING_ON))[:, :n]
         blocked = ~possible.any(dim=1)
-        some_ended, some_blocked = torch.stack([ended.any(), blocked.any()]).tolist()
-        if some_blocked:
-            self._finish(self.ids, self.scores.masked_fill(~blocked[:, None], IMPOSSIBLE), BLOCKED)
-        if some_ended:
-            ids = self._extended(found.beams[:, :n], found.tokens[:, :n])
-            reasons = torch.full_like(found.tokens[:, :n], LENGTH).masked_fill_(ends[:, :n], EOS)
-            self._finish(ids, found.scores[:, :n].masked_fill(~ended, IMPOSSIBLE), reasons, written=1)
-        goes_on = possible & ~ends & (not is_full)
-        return self._go_on(found, goes_on, rows_before=len(logits) // len(self.sources))
+        some = (True, True) if self.task.whole else torch.stack([ended.any(), blocked.any()]).tolist()
+        if some[1]:
+            self._finish((self.ids, self.trail), self.scores.masked_fill(~blocked[:, None], IMPOSSIBLE), BLOCKED)
+        if some[0]:
+            extended = self._extended(found.beams[:, :n], found.tokens[:, :n], rows_before)
+            self._finish(extended, found.scores[:, :n].masked_fill(~ended, IMPOSSIBLE), reasons[:, :n], written=1)
+        return self._go_on(found, possible & (reasons == GOING_ON), rows_before)
+
+    def _ends(self, found: Candidates, rows_before: int) -> Tensor:
+        """Why each candidate is the end of its beam, or that it is none; (b, c)."""
+        is_full = self.length + 1 >= self.task.max_length
+        reasons = torch.full_like(found.tokens, LENGTH if is_full else GOING_ON)
+        if self.task.stops is not None:
+            ids, _ = self._extended(found.beams, found.tokens, rows_before)
+            reasons.masked_fill_(self.task.stopped(ids[:, :, : self.length + 1]), STOPPED)
+        return reasons.masked_fill_(self.task.ends(found.tokens), EOS)
 
     def _candidates(self, logits: Tensor) -> Candidates:
         count, n, v = len(self.sources), self.options.num_beams, logits.shape[1]
@@ -317,26 +387,29 @@ class Beams:
         first = (~goes_on).byte().argsort(dim=1, stable=True)[:, : self.options.num_beams]
         scores = found.scores.masked_fill(~goes_on, IMPOSSIBLE)
         parents = found.beams.masked_fill(~goes_on, 0).gather(1, first)
-        self.ids = self._extended(parents, found.tokens.gather(1, first))
+        self.ids, self.trail = self._extended(parents, found.tokens.gather(1, first), rows_before)
         self.scores = scores.gather(1, first)
         self.length += 1
         places = torch.arange(len(parents), device=parents.device)[:, None]
         return places * rows_before + parents
 
-    def _extended(self, beams: Tensor, tokens: Tensor) -> Tensor:
-        """Copies of these beams with a token more; (b, k) -> (b, k, max_length)."""
-        ids = self.ids[torch.arange(len(beams), device=beams.device)[:, None], beams]
+    def _extended(self, beams: Tensor, tokens: Tensor, rows_before: int) -> tuple[Tensor, Tensor]:
+        """Ids and trails of these beams with a token more; (b, k) -> two of (b, k, max_length)."""
+        places = torch.arange(len(beams), device=beams.device)[:, None]
+        ids, trail = self.ids[places, beams], self.trail[places, beams]
         ids[:, :, self.length] = tokens
-        return ids
+        trail[:, :, self.length] = places * rows_before + beams
+        return ids, trail
 
-    def _finish(self, ids: Tensor, scores: Tensor, reasons: Tensor | int, written: int = 0) -> None:
-        """Keep the n best of what was finished before and of these; of equals, the earlier."""
+    def _finish(self, ended: tuple[Tensor, Tensor], scores: Tensor, reasons: Tensor | int, written: int = 0) -> None:
+        """Keep the n best of what was finished before and of these; of equals, the earlier. `ended`: ids and trails."""
         length = self.length - self.prompt_length + written
         new = Written(
-            ids,
+            ended[0],
             torch.full_like(self.finished.lengths, length),
-            self._normalized(scores, length),
+            self._normalized(scores.masked_fill(self.done[:, None], IMPOSSIBLE), length),
             self.finished.reasons.new_zeros(scores.shape) + reasons,
+            ended[1],
         )
         both = Written.joined([self.finished, new], dim=1)
         order = both.scores.argsort(dim=1, descending=True, stable=True)
@@ -346,6 +419,11 @@ class Beams:
         return scores / float(max(length, 1) ** self.options.length_penalty)
 
     def settled(self) -> Tensor:
+        self.done = self.done | self._is_decided()
+        return self.done
+
+    def _is_decided(self) -> Tensor:
+        """Whether no beam can displace a finished output any more, (b,)."""
         none_left = self.scores[:, 0] == IMPOSSIBLE
         worst = self.finished.scores[:, -1]
         if self.options.early_stopping is True:
@@ -363,8 +441,14 @@ class Beams:
         return self.finished.take(torch.minimum(index, (there - 1).clamp(min=0)))
 
     def keep(self, sources: Tensor) -> None:
-        self.sources, self.ids, self.scores = self.sources[sources], self.ids[sources], self.scores[sources]
+        self.sources, self.scores, self.done = self.sources[sources], self.scores[sources], self.done[sources]
+        self.ids, self.trail = self.ids[sources], self.trail[sources]
         self.finished = self.finished.of(sources)
+
+
+def padding_id(options: GenerationConfig) -> int | None:
+    """What stands behind the end of an output: the pad token, or else the first end token."""
+    return next((each for each in (options.pad_token_id, *eos_ids(options)) if each is not None), None)
 
 
 def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
