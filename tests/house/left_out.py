@@ -1,0 +1,85 @@
+"""Published names that are left out, each with its reason; a pattern that covers nothing is a mistake."""
+
+_ADAPTERS = "adapters belong to the peft library, which wraps a model from outside (`get_peft_model`)"
+_SPLITTING = "splitting one model over several devices: every model of the family fits on one"
+_SERVING = "that library's own server of continuous batches"
+_CODE = "would run code that a checkpoint brings along"
+_LOADING = "a step inside that library's own loading and saving"
+_OTHER_MODELS = "serves other kinds of models: rotary positions, layers that differ, several towers, experts"
+_DATACLASS = "how that library declares and checks a config; here `Config.validate()` checks all of it"
+_HEADLESS = "decoding is a method of the models that have a language head; version 5 agrees"
+
+LEFT_OUT: dict[str, str] = {
+    # adapters, kernels, hub cards
+    "*adapter*": _ADAPTERS,
+    "*peft*": _ADAPTERS,
+    "*bettertransformer": "BetterTransformer was retired by PyTorch and by that library; attention is fused already",
+    "*.*model_tags": "tags of hub model cards",
+    "*.*use_kernels": "swaps in compiled kernels fetched from the hub",
+    "*.dequantize": "undoes that library's quantization, which is not here",
+    "*memory_hooks*": "test hooks of that library's benchmark, long retired",
+    # several devices, servers
+    "*_plan": _SPLITTING,
+    "*.tp_size": _SPLITTING,
+    "*.fsdp_size": _SPLITTING,
+    "*.is_parallelizable": _SPLITTING,
+    "*.init_parallel_plans": _SPLITTING,
+    "*.supports_context_parallel": _SPLITTING,
+    "*distribute*": _SPLITTING,
+    "*sharded_state_dict_for_save": _SPLITTING,
+    "*.barrier_after_gathered_checkpoint_save": _SPLITTING,
+    "*.should_save_on_this_rank": _SPLITTING,
+    "*continuous_batching*": _SERVING,
+    "*.generate_batch": _SERVING,
+    # code of checkpoints
+    "*custom_generate*": _CODE,
+    "*.is_custom_code": _CODE,
+    "*.is_remote_code": _CODE,
+    # other models
+    "*rope*": _OTHER_MODELS,
+    "*.default_theta": _OTHER_MODELS,
+    "*per_layer*": _OTHER_MODELS,
+    "*.is_heterogeneous": _OTHER_MODELS,
+    "*.validate_layer_type": _OTHER_MODELS,
+    "*.get_mtp_config": _OTHER_MODELS,
+    "*experts_implementation": _OTHER_MODELS,
+    "*Config.sub_configs*": _OTHER_MODELS,
+    "*Config.base_config_key": _OTHER_MODELS,
+    "*put_modalities": _OTHER_MODELS,
+    "*(fusion_config)": _OTHER_MODELS,
+    # declaring configs
+    "*Config.default_config_fields": _DATACLASS,
+    "*Config.validate_*": _DATACLASS,
+    "*Config.extra*_files": "files of that library's own that travel with a config; there are none in this family",
+    "*Config.transformers_version": "the release that wrote a file; this library stamps `bartleby_version` instead",
+    # loading and saving from inside
+    "*.get_init_context": _LOADING,
+    "*.get_correct_attn_implementation": _LOADING,
+    "*.get_expanded_tied_weights_keys": _LOADING,
+    "*.mark_tied_weights_as_initialized": _LOADING,
+    "*.initialize_weights": _LOADING,
+    "*.named_non_persistent_buffers": _LOADING,
+    "*.get_parameter_or_buffer": _LOADING,
+    "*.retrieve_modules_from_names": _LOADING,
+    "*.is_backend_compatible": _LOADING,
+    "*.can_record_outputs": "how that library collects attentions and hidden states",
+    "*(save_original_format)": _LOADING,
+    # decoding without a head
+    **{
+        f"*{head}.{name}*": _HEADLESS
+        for head in ("Model", "ForSequenceClassification", "ForQuestionAnswering")
+        for name in (
+            "generate",
+            "prepare_inputs_for_generation",
+            "compute_transition_scores",
+            "greedy_search",
+            "sample",
+            "beam_search",
+            "beam_sample",
+            "group_beam_search",
+            "contrastive_search",
+            "constrained_beam_search",
+            "assisted_decoding",
+        )
+    },
+}
