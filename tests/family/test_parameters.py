@@ -1,7 +1,9 @@
+from typing import get_args
+
 import pytest
 
 from bartleby.family.config import BartConfig, BlenderbotConfig, BlenderbotSmallConfig, PreTrainedConfig
-from bartleby.family.parameters import parameter_count, parameter_table
+from bartleby.family.parameters import Head, parameter_count, parameter_table
 
 
 def names(config: PreTrainedConfig, head: str = "conditional_generation") -> dict[str, tuple[int, ...]]:
@@ -57,6 +59,15 @@ def test_a_causal_lm_has_a_decoder_that_can_look_at_an_encoder_but_no_encoder() 
     assert "model.decoder.layers.11.encoder_attn.q_proj.weight" in shapes
 
 
+@pytest.mark.parametrize("side", ["encoder", "decoder"])
+def test_a_stack_alone_has_its_own_table_of_tokens(side: str) -> None:
+    stack = names(BartConfig(), side)
+    assert all(name.startswith(f"model.{side}.") for name in stack)
+    whole = {name for name in names(BartConfig(), "none") if name.startswith(f"model.{side}.")}
+    assert set(stack) == whole
+    assert all(parameter.tied_to is None for parameter in parameter_table(BartConfig(), side))
+
+
 def test_each_head_adds_only_its_own_parameters() -> None:
     bare = set(names(BartConfig(), "none"))
     assert set(names(BartConfig(), "question_answering")) - bare == {"qa_outputs.weight", "qa_outputs.bias"}
@@ -66,6 +77,6 @@ def test_each_head_adds_only_its_own_parameters() -> None:
 
 
 def test_no_name_stands_twice() -> None:
-    for head in ("none", "conditional_generation", "sequence_classification", "question_answering", "causal_lm"):
+    for head in get_args(Head):
         listed = [parameter.name for parameter in parameter_table(BartConfig(), head)]
         assert len(listed) == len(set(listed))

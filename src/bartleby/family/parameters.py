@@ -13,7 +13,17 @@ from typing import Literal
 from bartleby.family.architecture import architecture_of
 from bartleby.family.config import PreTrainedConfig
 
-Head = Literal["none", "conditional_generation", "sequence_classification", "question_answering", "causal_lm"]
+Head = Literal[
+    "none",
+    "conditional_generation",
+    "sequence_classification",
+    "question_answering",
+    "causal_lm",
+    "encoder",
+    "decoder",
+]
+"""What stands on the two stacks; the last two are one stack alone, and the causal LM is the decoder with an output."""
+
 Kind = Literal["linear", "norm", "embedding", "buffer"]
 Side = Literal["encoder", "decoder"]
 
@@ -45,9 +55,13 @@ def parameter_count(config: PreTrainedConfig, head: Head = "conditional_generati
 
 
 def _walk(config: PreTrainedConfig, head: Head) -> Iterator[Parameter]:
-    if head == "causal_lm":
+    if head == "encoder":
+        yield from _stack(config, "encoder", tied_to=None)
+        return
+    if head in ("decoder", "causal_lm"):
         yield from _stack(config, "decoder", tied_to=None)  # cross-attention too: used when encoder states are given
-        yield _lm_head(config, tied_to="model.decoder.embed_tokens.weight")
+        if head == "causal_lm":
+            yield _lm_head(config, tied_to="model.decoder.embed_tokens.weight")
         return
     yield Parameter(SHARED, (config.vocab_size, config.d_model), "embedding")
     yield from _stack(config, "encoder", tied_to=SHARED)
@@ -73,16 +87,20 @@ def _stack(config: PreTrainedConfig, side: Side, tied_to: str | None) -> Iterato
     if embedding_norm != "none":
         yield from _norm(f"{prefix}.layernorm_embedding", config.d_model)
     for index in range(config.encoder_layers if side == "encoder" else config.decoder_layers):
-        yield from _layer(config, f"{prefix}.layers.{index}", side)
+        pruned = len(config.pruned_heads.get(index, ())) if side == "encoder" else 0
+        yield from _layer(config, f"{prefix}.layers.{index}", side, pruned)
     if switches.final_norm:
         yield from _norm(f"{prefix}.layer_norm", config.d_model)
 
 
-def _layer(config: PreTrainedConfig, prefix: str, side: Side) -> Iterator[Parameter]:
+def _layer(config: PreTrainedConfig, prefix: str, side: Side, pruned: int) -> Iterator[Parameter]:
+    """One layer, of which `pruned` heads were taken out: their rows and columns are no longer there."""
     ffn = config.encoder_ffn_dim if side == "encoder" else config.decoder_ffn_dim
+    inner = config.d_model - pruned * (config.d_model // config.encoder_attention_heads)
     for attention in ("self_attn", "encoder_attn") if side == "decoder" else ("self_attn",):
-        for projection in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            yield from _linear(f"{prefix}.{attention}.{projection}", config.d_model, config.d_model)
+        for projection in ("q_proj", "k_proj", "v_proj"):
+            yield from _linear(f"{prefix}.{attention}.{projection}", inner, config.d_model)
+        yield from _linear(f"{prefix}.{attention}.out_proj", config.d_model, inner)
         yield from _norm(f"{prefix}.{attention}_layer_norm", config.d_model)
     yield from _linear(f"{prefix}.fc1", ffn, config.d_model)
     yield from _linear(f"{prefix}.fc2", config.d_model, ffn)

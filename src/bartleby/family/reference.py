@@ -112,7 +112,8 @@ class Layer:
     """One layer under the name `prefix`: residual sub-layers, normalised on the way in or on the way out."""
 
     def __init__(self, weights: Weights, config: PreTrainedConfig, prefix: str, heads: int) -> None:
-        self.weights, self.prefix, self.heads = weights, prefix, heads
+        self.weights, self.prefix = weights, prefix
+        self.head_width = config.d_model // heads  # some of the heads may have been pruned: the width tells how many
         self.norm_first = architecture_of(config.model_type).norm_first
         self.activation = ACTIVATIONS[config.activation_function]
 
@@ -145,11 +146,10 @@ class Layer:
         if hidden_from is not None:
             scores = np.where(hidden_from, np.finfo(scores.dtype).min, scores)  # not -inf: pads alone must not make NaN
         mixed = softmax(scores) @ values  # (b, h, t, k)
-        return linear(self.weights, f"{name}.out_proj", mixed.swapaxes(1, 2).reshape(queries.shape))
+        return linear(self.weights, f"{name}.out_proj", mixed.swapaxes(1, 2).reshape(*queries.shape[:2], -1))
 
     def _split(self, states: Floats) -> Floats:
-        b, length, d = states.shape
-        return states.reshape(b, length, self.heads, d // self.heads).swapaxes(1, 2)  # (b, t, d) -> (b, h, t, k)
+        return states.reshape(*states.shape[:2], -1, self.head_width).swapaxes(1, 2)  # (b, t, h·k) -> (b, h, t, k)
 
 
 def final_norm(weights: Weights, stack: str, hidden: Floats) -> Floats:
