@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import errors
 
 from bartleby import hub
-from bartleby.errors import HubError
+from bartleby.errors import HubError, OptionError
 from bartleby.hub import embedded_names, resolve
 
 
@@ -247,3 +247,36 @@ def test_an_interrupted_download_is_noticed_offline(tmp_path):
     (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(HubError, match=r"only partly in the cache.*model-2\.safetensors"):
         resolve("someone/model", cache_dir=tmp_path, local_files_only=True)
+
+
+def test_a_folder_in_the_folder_is_taken(no_hub, tmp_path):
+    (tmp_path / "step" / "10").mkdir(parents=True)
+    assert resolve(tmp_path, subfolder="step/10") == tmp_path / "step" / "10"
+    assert resolve(tmp_path, subfolder="") == tmp_path
+    with pytest.raises(HubError, match=r"has no folder 'step/11'\. Check `subfolder`"):
+        resolve(tmp_path, subfolder="step/11")
+
+
+@pytest.mark.parametrize("subfolder", ["..", "a/../..", "/etc", "a\\b"])
+def test_a_subfolder_stays_inside(no_hub, monkeypatch, tmp_path, subfolder):
+    with pytest.raises(HubError, match="must be a folder inside the checkpoint"):
+        resolve(tmp_path, subfolder=subfolder)
+    with pytest.raises(HubError, match="must be a folder inside the checkpoint"):
+        resolve("someone/model", subfolder=subfolder)
+
+
+def test_of_the_hub_only_the_subfolder_and_the_variant_are_fetched(monkeypatch, tmp_path):
+    (tmp_path / "step").mkdir()
+    files = ["config.json", "step/config.json", "step/model.safetensors", "step/model.fp16.safetensors"]
+    fetched = fake_repository(monkeypatch, tmp_path, files)
+    assert resolve("someone/model", subfolder="step", variant="fp16") == tmp_path / "step"
+    assert fetched == ["step/config.json", "step/model.fp16.safetensors"]
+
+
+def test_keywords_of_the_hub_are_taken_in_the_spelling_of_any_release():
+    keywords = {"use_auth_token": "secret", "resume_download": True, "trust_remote_code": True, "revision": "v2",
+                "cache_dir": None, "proxies": None, "num_labels": 3}  # fmt: skip
+    assert hub.take_hub_options(keywords) == {"token": "secret", "revision": "v2"}
+    assert keywords == {"num_labels": 3}
+    with pytest.raises(OptionError, match=r"`proxies` must be None, but is .*: set HTTPS_PROXY"):
+        hub.take_hub_options({"proxies": {"http": "foo.bar:3128"}})

@@ -10,6 +10,7 @@ BartlebyError
 ├── DataError (ValueError)            a record of a data file that cannot be read
 ├── CheckpointError (OSError)         a missing, truncated, misshapen or unreadable checkpoint
 │   ├── HubError                      a name that could not be turned into local files
+│   ├── MismatchError (RuntimeError)  weights of another shape than the configuration says
 │   └── UnsafePickleError             a pickle that asks for more than tensors and plain containers
 └── MissingExtraError (ImportError)   an optional dependency that is not installed
 
@@ -61,6 +62,10 @@ class CheckpointError(BartlebyError, OSError):
 
 class HubError(CheckpointError):
     """A checkpoint name that could not be turned into local files."""
+
+
+class MismatchError(CheckpointError, RuntimeError):
+    """Weights of another shape than the configuration says; torch calls that a RuntimeError."""
 
 
 class UnsafePickleError(CheckpointError):

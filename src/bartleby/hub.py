@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, TypedDict, Unpack
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, TypedDict, Unpack, cast
 
-from bartleby.errors import HubError
+from bartleby.errors import HubError, OptionError, raise_all
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 """Where the embedded checkpoints lie, one folder each."""
@@ -37,6 +37,11 @@ WEIGHT_FILES = {
     "h5": ("tf_model*.h5", "tf_model.h5.index.json"),
     "msgpack": ("flax_model*.msgpack", "flax_model.msgpack.index.json"),
 }
+
+UNUSED_KEYWORDS = frozenset(
+    {"resume_download", "trust_remote_code", "code_revision", "_from_auto", "_from_pipeline", "_commit_hash"}
+)
+"""Published keywords that change nothing here: downloads are always resumed, and code of a checkpoint is never run."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 _LONGEST_NAME = 96
@@ -73,20 +78,48 @@ class HubOptions(TypedDict, total=False):
     cache_dir: str | os.PathLike[str] | None
     local_files_only: bool
     force_download: bool
+    subfolder: str
 
 
-def resolve(name_or_path: str | os.PathLike[str], *, weights: Weights = True, **options: Unpack[HubOptions]) -> Path:
+def take_hub_options(keywords: dict[str, Any]) -> HubOptions:
+    """Remove from a caller's keywords what says how the hub may be asked, in the spelling of any release.
+
+    Raises: OptionError for `proxies` and `mirror`, which the environment says.
+    """
+    faults = [
+        f"`{name}` must be None, but is {value!r}: set {variable} in the environment."
+        for name, variable in (("proxies", "HTTPS_PROXY"), ("mirror", "HF_ENDPOINT"))
+        if (value := keywords.pop(name, None))
+    ]
+    raise_all(OptionError, faults, "from_pretrained")
+    for name in UNUSED_KEYWORDS & keywords.keys():
+        del keywords[name]
+    older = keywords.pop("use_auth_token", None)  # the name of `token` before release 4.31
+    given = {name: keywords.pop(name, None) for name in HubOptions.__annotations__}
+    if given["token"] is None:
+        given["token"] = older
+    return cast(HubOptions, {name: value for name, value in given.items() if value is not None})
+
+
+def resolve(
+    name_or_path: str | os.PathLike[str],
+    *,
+    weights: Weights = True,
+    variant: str | None = None,
+    **options: Unpack[HubOptions],
+) -> Path:
     """The folder that holds a checkpoint, downloaded first if it has to be.
 
     An existing folder wins over an embedded name, and that over a name of the hub. HF_HUB_OFFLINE counts as
-    `local_files_only`.
+    `local_files_only`. `subfolder` is a folder in that folder; of the hub, only `variant` of the weights is fetched.
     Raises: HubError if there is no such folder or name, or the hub refuses or cannot be reached.
     """
     source = _Source(os.fspath(name_or_path), **options)
     folder = _local_folder(name_or_path)
     if folder is not None:
-        return folder
+        return _inner_folder(folder, source.subfolder)
     _check_name(source.name)
+    source = replace(source, variant=variant)
     if weights is False:
         return source.fetch(DESCRIPTION_FILES)
     if weights is not True:
@@ -118,6 +151,22 @@ def _local_folder(name_or_path: str | os.PathLike[str]) -> Path | None:
     )
 
 
+def _inner_folder(folder: Path, subfolder: str) -> Path:
+    """Raises: HubError if there is no such folder inside."""
+    inner = folder / _checked_subfolder(subfolder)
+    if not inner.is_dir():
+        raise HubError(f"{folder} has no folder {subfolder!r}. Check `subfolder`, or leave it out.")
+    return inner
+
+
+def _checked_subfolder(subfolder: str) -> str:
+    """Raises: HubError if it leads out of the folder it should be in."""
+    path = PurePosixPath(subfolder)
+    if path.is_absolute() or ".." in path.parts or set(subfolder) & set("\\:\0*?["):
+        raise HubError(f"`subfolder` must be a folder inside the checkpoint, but is {subfolder!r}.")
+    return str(path) if path.parts else ""
+
+
 def _looks_like_a_path(text: str) -> bool:
     return text.startswith((".", "/", "~")) or text.endswith("/") or text.count("/") > 1 or "\\" in text or ":" in text
 
@@ -140,6 +189,8 @@ class _Source:
     cache_dir: str | os.PathLike[str] | None = None
     local_files_only: bool = False
     force_download: bool = False
+    subfolder: str = ""
+    variant: str | None = None
 
     @property
     def offline(self) -> bool:
@@ -147,8 +198,10 @@ class _Source:
         return self.local_files_only or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
     def fetch(self, patterns: tuple[str, ...]) -> Path:
-        """The local snapshot with every file of the repository that matches."""
+        """The local snapshot's folder with every file of the repository's that matches."""
         from huggingface_hub import snapshot_download  # takes 0.3 s to import
+
+        inner = _checked_subfolder(self.subfolder)
 
         try:
             folder = snapshot_download(
@@ -158,11 +211,11 @@ class _Source:
                 cache_dir=Path(self.cache_dir).expanduser() if self.cache_dir is not None else None,
                 local_files_only=self.offline,
                 force_download=self.force_download,
-                allow_patterns=list(patterns),
+                allow_patterns=[f"{inner}/{pattern}" if inner else pattern for pattern in patterns],
             )
         except Exception as error:  # the transport's own errors share no base with the hub's
             raise HubError(f"{self.name!r} {self._reason(error)} ({type(error).__name__}: {error})") from error
-        return Path(folder)
+        return Path(folder) / inner
 
     def _reason(self, error: Exception) -> str:
         names = [kind.__name__ for kind in type(error).__mro__]
@@ -174,6 +227,8 @@ class _Source:
 
 def _with_weights(source: _Source, kind: str) -> Path | None:
     files, index = WEIGHT_FILES[kind]
+    if source.variant is not None:
+        files, index = files.replace("*", f".{source.variant}*"), index.replace(".json", f".{source.variant}.json")
     folder = source.fetch((*DESCRIPTION_FILES, files, index))
     missing = _missing_shards(folder / index)
     if missing:  # older releases of huggingface_hub hand out an interrupted download as if it were whole

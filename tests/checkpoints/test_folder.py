@@ -251,3 +251,11 @@ def test_a_document_that_is_no_json_is_refused_with_the_place(tmp_path: Path, na
     (tmp_path / name).write_text('{"d_model": 4,\n "vocab_size" 5}')
     with pytest.raises(CheckpointError, match=rf"{name} is no JSON: .* at line 2, column 15"):
         CheckpointFolder.open(tmp_path)
+
+
+def test_a_variant_lies_beside_the_others_and_replaces_only_its_own_kind(tmp_path: Path) -> None:
+    save(tmp_path)
+    save(tmp_path, variant="fp16", max_shard_size=24)
+    save(tmp_path, variant="fp16")
+    names = {"config.json", "generation_config.json", "model.safetensors", "model.fp16.safetensors"}
+    assert set(os.listdir(tmp_path)) == names

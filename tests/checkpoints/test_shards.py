@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bartleby.checkpoints.shards import index_document, plan_shards, read_index, size_in_bytes
+from bartleby.checkpoints.shards import (
+    index_document,
+    is_shard,
+    plan_shards,
+    read_index,
+    size_in_bytes,
+    with_variant,
+)
 from bartleby.checkpoints.tensors import StoredTensor, held
 from bartleby.errors import CheckpointError, OptionError
 
@@ -18,7 +25,15 @@ def tensors(*sizes: int) -> dict[str, StoredTensor]:
 
 @pytest.mark.parametrize(
     ("size", "count"),
-    [(7, 7), ("5GB", 5 * 10**9), ("15MB", 15 * 10**6), ("2GiB", 2 << 30), ("10 KB", 10_000), ("1.5GB", 1_500_000_000)],
+    [
+        (7, 7),
+        ("200kB", 200_000),
+        ("5GB", 5 * 10**9),
+        ("15MB", 15 * 10**6),
+        ("2GiB", 2 << 30),
+        ("10 KB", 10_000),
+        ("1.5GB", 1_500_000_000),
+    ],
 )
 def test_sizes_in_the_published_spellings(size: int | str, count: int) -> None:
     assert size_in_bytes(size) == count
@@ -73,3 +88,18 @@ def test_a_document_without_a_weight_map_is_no_index(tmp_path: Path, document: d
     path.write_text(json.dumps(document))
     with pytest.raises(CheckpointError, match="has no `weight_map`"):
         read_index(path)
+
+
+def test_a_variant_is_part_of_every_name() -> None:
+    assert list(plan_shards(tensors(1), 10, "fp16")) == ["model.fp16.safetensors"]
+    names = list(plan_shards(tensors(4, 6), 6, "fp16"))
+    assert names == ["model.fp16-00001-of-00002.safetensors", "model.fp16-00002-of-00002.safetensors"]
+    assert all(is_shard(name, "fp16") and not is_shard(name) for name in names)
+    assert with_variant("model.safetensors.index.json", "fp16") == "model.safetensors.index.fp16.json"
+    assert with_variant("pytorch_model.bin", None) == "pytorch_model.bin"
+
+
+@pytest.mark.parametrize("variant", ["", "a/b", "..", "fp 16", 16])
+def test_a_variant_that_is_no_part_of_a_name_is_refused(variant: Any) -> None:
+    with pytest.raises(OptionError, match="`variant` must be letters"):
+        with_variant("model.safetensors", variant)

@@ -100,3 +100,21 @@ def test_a_git_lfs_pointer_is_called_what_it_is(tmp_path: Path) -> None:
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 557912620\n"
     with pytest.raises(CheckpointError, match=r"is a git-LFS pointer, not the weights.*git lfs pull"):
         mapped(tmp_path / "model.safetensors", pointer)
+
+
+def resident(path: Path) -> int:
+    """KiB of a mapped file that are in memory."""
+    parts = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    return sum(int(part.split("Rss:")[1].split()[0]) for part in parts)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="reads what Linux says of mapped memory")
+def test_what_was_read_can_be_forgotten_and_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "numbers"
+    path.write_bytes(bytes(range(256)) * 4096)
+    file = MappedFile(path)
+    assert bytes(file.view(0, file.size)) == path.read_bytes()
+    assert resident(path) >= 1000
+    file.forget()
+    assert resident(path) == 0
+    assert bytes(file.view(255, 2)) == b"\xff\0"

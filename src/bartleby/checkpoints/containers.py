@@ -53,6 +53,11 @@ class StoredWeights:
         """The numbers in a type NumPy can compute with, see `StoredTensor.array`."""
         return self.tensor(name).array()
 
+    def forget(self) -> None:
+        """Give back the memory of what was read so far, see `MappedFile.forget`."""
+        for file in self._files:
+            file.forget()
+
     def close(self) -> None:
         """Hand out no more bytes; arrays already read stay valid."""
         for file in self._files:

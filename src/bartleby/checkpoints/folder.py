@@ -14,7 +14,15 @@ from bartleby.checkpoints.containers import StoredWeights, open_weights
 from bartleby.checkpoints.documents import document_bytes, read_document
 from bartleby.checkpoints.replacement import Writer, current_file, replace_files
 from bartleby.checkpoints.safetensors_file import TAGS, write_safetensors
-from bartleby.checkpoints.shards import INDEX, SHARD, SINGLE, index_document, plan_shards, size_in_bytes
+from bartleby.checkpoints.shards import (
+    INDEX,
+    SINGLE,
+    index_document,
+    is_shard,
+    plan_shards,
+    size_in_bytes,
+    with_variant,
+)
 from bartleby.checkpoints.tensors import DTYPES, Array, StoredTensor, held
 from bartleby.errors import CheckpointError, raise_all
 
@@ -69,29 +77,30 @@ def save_folder(
     generation_config: dict[str, Any] | None,
     weights: Mapping[str, Weight],
     max_shard_size: int | str = DEFAULT_SHARD_SIZE,
+    variant: str | None = None,
 ) -> None:
     """Save a checkpoint under the names `weights` has, in the place of the one that was there.
 
     bfloat16 is given as ("bfloat16", its bits in uint16). Everything is written beside the old files first; a save
-    stopped at any moment leaves the old or the new checkpoint. Weights of another container (pytorch_model.bin) and
-    tokenizer files stay; without `generation_config`, one saved earlier is removed.
+    stopped at any moment leaves the old or the new checkpoint. Weights of another container (pytorch_model.bin) or
+    `variant` and tokenizer files stay; without `generation_config`, one saved earlier is removed.
     Raises: CheckpointError if something cannot be saved, with what was there before still in place; OptionError if
-        `max_shard_size` is no size.
+        `max_shard_size` is no size or `variant` no part of a name.
     """
     folder = Path(path)
     limit = size_in_bytes(max_shard_size)
     writers: dict[str, Writer] = {}
-    shards = plan_shards(_tensors(weights), limit)
+    shards = plan_shards(_tensors(weights), limit, variant)
     for name, tensors in shards.items():
         writers[name] = partial(write_safetensors, tensors=tensors)
-    if SINGLE not in shards:
-        writers[INDEX] = _document_writer(index_document(shards))
+    if len(shards) > 1:
+        writers[with_variant(INDEX, variant)] = _document_writer(index_document(shards))
     writers[CONFIG] = _document_writer(config)
     if generation_config is not None:
         writers[GENERATION_CONFIG] = _document_writer(generation_config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replace_files(folder, writers, _is_of_a_save)
+        replace_files(folder, writers, partial(_is_of_a_save, variant=variant))
     except FileExistsError:
         raise CheckpointError(f"{folder} is a file, so no checkpoint can be saved there. Choose a folder.") from None
     except CheckpointError:
@@ -108,8 +117,9 @@ def _document_writer(document: dict[str, Any]) -> Writer:
     return lambda file: file.write(content)
 
 
-def _is_of_a_save(name: str) -> bool:
-    return name in (SINGLE, INDEX, GENERATION_CONFIG) or SHARD.fullmatch(name) is not None
+def _is_of_a_save(name: str, variant: str | None) -> bool:
+    own = (with_variant(SINGLE, variant), with_variant(INDEX, variant), GENERATION_CONFIG)
+    return name in own or is_shard(name, variant)
 
 
 def _tensors(weights: Mapping[str, Weight]) -> dict[str, StoredTensor]:

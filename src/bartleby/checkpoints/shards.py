@@ -13,16 +13,43 @@ from bartleby.errors import CheckpointError, OptionError, raise_all
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
+VARIANT = re.compile(r"[A-Za-z0-9_-]+")
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
+def with_variant(file_name: str, variant: str | None) -> str:
+    """The name of a file of weights in a variant, as published: "model.fp16.safetensors", "….index.fp16.json".
+
+    Raises: OptionError if the variant cannot be part of a file name.
+    """
+    if variant is None:
+        return file_name
+    if not isinstance(variant, str) or not VARIANT.fullmatch(variant):
+        raise OptionError(f"`variant` must be letters, digits, - and _ like in 'fp16', but is {variant!r}.")
+    stem, _, ending = file_name.rpartition(".")
+    return f"{stem}.{variant}.{ending}"
+
+
+def shard_name(number: int, total: int, variant: str | None = None) -> str:
+    """The name of one of several files: "model-00001-of-00002.safetensors", "model.fp16-00001-of-00002.safetensors"."""
+    return (
+        with_variant("model.safetensors", variant).removesuffix(".safetensors")
+        + f"-{number:05}-of-{total:05}.safetensors"
+    )
+
+
+def is_shard(file_name: str, variant: str | None = None) -> bool:
+    """Whether a file is called as one of several is."""
+    stem = re.escape(with_variant("model.safetensors", variant).removesuffix(".safetensors"))
+    return re.fullmatch(stem + r"-\d{5}-of-\d{5}\.safetensors", file_name) is not None
+
+
 def size_in_bytes(size: int | str) -> int:
-    """A shard size in the published spellings: 5000000, "15MB" (of 1000), "2GiB" (of 1024).
+    """A shard size in the published spellings: 5000000, "15MB" or "200kB" (of 1000), "2GiB" (of 1024).
 
     Raises: OptionError for anything else; a small b too, which meant bits in some releases and bytes in others.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B|[KMG]iB)", size) if isinstance(size, str) else None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKMGT]?B|[KMG]iB)", size) if isinstance(size, str) else None
     count = int(float(match[1]) * UNITS[match[2].upper()]) if match else size
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise OptionError(
@@ -31,7 +58,9 @@ def size_in_bytes(size: int | str) -> int:
     return count
 
 
-def plan_shards(tensors: Mapping[str, StoredTensor], limit: int) -> dict[str, dict[str, StoredTensor]]:
+def plan_shards(
+    tensors: Mapping[str, StoredTensor], limit: int, variant: str | None = None
+) -> dict[str, dict[str, StoredTensor]]:
     """File name -> its tensors, in the given order; a tensor larger than `limit` gets a file of its own."""
     groups: list[dict[str, StoredTensor]] = [{}]
     filled = 0
@@ -42,8 +71,8 @@ def plan_shards(tensors: Mapping[str, StoredTensor], limit: int) -> dict[str, di
         groups[-1][name] = tensor
         filled += tensor.nbytes
     if len(groups) == 1:
-        return {SINGLE: groups[0]}
-    return {f"model-{number:05}-of-{len(groups):05}.safetensors": group for number, group in enumerate(groups, start=1)}
+        return {with_variant(SINGLE, variant): groups[0]}
+    return {shard_name(number, len(groups), variant): group for number, group in enumerate(groups, start=1)}
 
 
 def index_document(shards: Mapping[str, Mapping[str, StoredTensor]]) -> dict[str, Any]:

@@ -53,6 +53,9 @@ class StoredTensor:
     place: Hashable = field(repr=False, compare=False)
     """Equal places hold the same bytes: tensors that shared memory when they were saved."""
 
+    origin: str = field(default="", repr=False, compare=False)
+    """What the file calls it, where that is another framework's name."""
+
     def raw(self) -> Array:
         """The numbers as stored, bfloat16 as its bits; C-contiguous, aligned and writable.
 
@@ -126,6 +129,14 @@ class MappedFile:
                 f"but it has {self.size}. Download or copy it again."
             )
         return memoryview(self._map)[start : start + length]
+
+    def forget(self) -> None:
+        """Give back the memory of all pages read so far; they are read again when touched.
+
+        Changes made to mapped arrays are lost: only for whoever knows that there are none yet.
+        """
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def _closed(self) -> CheckpointError:
         return CheckpointError(f"{self.path} was closed. Open it again to read more of its tensors.")
