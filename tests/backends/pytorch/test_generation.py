@@ -90,7 +90,7 @@ def test_the_encoder_may_have_run_before(model_type: str) -> None:
     embeds = model.get_encoder().embed_tokens(inputs["input_ids"])
     assert torch.equal(model.generate(inputs_embeds=embeds, attention_mask=mask, **BEAMS), expected)
     asked = {"encoder_no_repeat_ngram_size": 2}
-    with pytest.raises(OptionError, match=r"`encoder_no_repeat_ngram_size` needs the ids.*Pass `input_ids` as well"):
+    with pytest.raises(OptionError, match=r"`encoder_no_repeat_ngram_size` .* read the ids.*Pass `input_ids` as well"):
         model.generate(encoder_outputs=states, **asked)
     both = model.generate(inputs["input_ids"], encoder_outputs=states, attention_mask=mask, **asked)
     assert torch.equal(both, model.generate(**inputs, **asked))
@@ -120,9 +120,26 @@ def test_padding_before_a_prompt_counts_for_nothing(model_type: str) -> None:
         model.generate(**batch(model), decoder_input_ids=torch.tensor([[start, x, 8]] * 3), **asked) for x in (9, 30)
     )
     assert one[[0, 2], 3:].tolist() == other[[0, 2], 3:].tolist()
-    right_padded = {"decoder_input_ids": torch.full((3, 2), 7), "decoder_attention_mask": torch.tensor([[1, 0]] * 3)}
-    with pytest.raises(ShapeError, match=r"hides the last token of a prompt\. Pad prompts on the left"):
-        model.generate(**batch(model), **right_padded)
+
+
+@types
+@ways
+def test_padding_behind_a_prompt_counts_for_nothing_either(model_type: str, options: dict[str, Any]) -> None:
+    model = model_of(model_type)
+    pad, copies = model.config.pad_token_id, options.get("num_return_sequences", 1)
+    prompts, mask = torch.tensor([[7, 8, 9], [9, 30, 30], [5, 6, 30]]), torch.tensor([[1, 1, 1], [1, 0, 0], [1, 1, 0]])
+    output = model.generate(
+        **batch(model), decoder_input_ids=prompts, decoder_attention_mask=mask, max_new_tokens=5, **options
+    )
+    for place, source in enumerate(SOURCES):
+        prompt = prompts[place, None, : int(mask[place].sum())]
+        alone = model.generate(torch.tensor([source]), decoder_input_ids=prompt, max_new_tokens=5, **options)
+        expected = output[place * copies : (place + 1) * copies]
+        assert [text(row, pad) for row in alone] == [text(row, pad) for row in expected]
+    with pytest.raises(OptionError, match="different lengths are written apart"):
+        model.generate(
+            **batch(model), decoder_input_ids=prompts, decoder_attention_mask=mask, return_dict_in_generate=True
+        )
 
 
 @types
@@ -149,8 +166,11 @@ def test_a_decoder_alone_starts_with_bos_where_it_is_given_nothing() -> None:
     assert model.generate(max_new_tokens=3)[0, 0] == model.config.bos_token_id
     with pytest.raises(OptionError, match="`encoder_outputs` is not a decoding option"):
         model.generate(encoder_outputs=torch.zeros(1, 2, 16))
-    with pytest.raises(ShapeError, match="Pad prompts on the left"):
-        model.generate(**batch(model))
+    padded, asked = batch(model), {"max_new_tokens": 4}
+    output = model.generate(**padded, **asked)
+    for place, source in enumerate(SOURCES):
+        alone = model.generate(torch.tensor([source]), **asked)[0]
+        assert text(output[place], model.config.pad_token_id) == text(alone, model.config.pad_token_id)
 
 
 @types
@@ -234,12 +254,10 @@ def test_options_and_arguments_that_cannot_be_are_refused_with_a_reason() -> Non
     model, ids = model_of("bart"), torch.tensor([[5, 6, 2]])
     with pytest.raises(OptionError, match=r"`num_beam` is not a decoding option\. Did you mean `num_beams`"):
         model.generate(ids, num_beam=2)
-    with pytest.raises(OptionError, match="only ids are returned in this release"):
-        model.generate(ids, return_dict_in_generate=True)
-    with pytest.raises(OptionError, match="diverse beam groups are not in this release"):
-        model.generate(ids, num_beams=4, num_beam_groups=2)
-    with pytest.raises(OptionError, match=r"2 faults:\n.*`logits_processor` must be None.*\n.*`streamer` must be None"):
-        model.generate(ids, logits_processor=[lambda ids, scores: scores], streamer=object())
+    with pytest.raises(OptionError, match="`streamer` must be None with beams"):
+        model.generate(ids, num_beams=4, streamer=object())
+    with pytest.raises(OptionError, match=r"2 faults:\n.*`synced_gpus` must be None.*\n.*`custom_generate` must be None"):
+        model.generate(ids, synced_gpus=True, custom_generate="someone/loop")
     with pytest.raises(OptionError, match="two names of one thing"):
         model.generate(ids, input_ids=ids)
     with pytest.raises(OptionError, match=f"`suppress_tokens` must hold token ids from 0 to {VOCABULARY - 1}"):

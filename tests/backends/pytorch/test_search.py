@@ -73,12 +73,12 @@ class NoiseOfTheDefinition:
 
 
 def written(
-    tables: np.ndarray, options: GenerationConfig, noise: Any = None
+    tables: np.ndarray, options: GenerationConfig, noise: Any = None, **more: Any
 ) -> tuple[definition.Generated, DriftingWriter]:
     writer = DriftingWriter(tables)
     _, max_length = length_bounds(options, 1)
     rules = applied(rules_for(options, 1, SOURCES), CPU)
-    task = Task(options, rules, torch.full((len(tables), 1), START), max_length, noise)
+    task = Task(options, rules, torch.full((len(tables), 1), START), max_length, noise, **more)
     return hypotheses(search(task, writer), prompt_length=1), writer
 
 
@@ -122,6 +122,68 @@ def test_it_writes_what_the_definition_writes(options: dict[str, Any], seed: int
     config = allowed(options, num_return_sequences=data.draw(st.integers(1, options["num_beams"])))
     expected = definition.generate(DriftingDecoder(tables), config, SOURCES)
     assert same(written(tables, config)[0], expected)
+
+
+@settings(max_examples=60)
+@given(OPTIONS, st.integers(0, 10**4), st.booleans(), st.integers(1, 5))
+def test_keeping_all_rows_changes_nothing(options: dict[str, Any], seed: int, samples: bool, pause: int) -> None:
+    tables = random_tables(seed, sources=3)
+    options = options | ({"suppress_tokens": None, "forced_bos_token_id": None} if samples else {})
+    config = allowed(options, do_sample=samples, num_return_sequences=min(2, options["num_beams"]))
+
+    def outcome(**more: Any) -> tuple[definition.Generated, DriftingWriter]:
+        torch.manual_seed(seed)
+        return written(tables, config, SharedNoise(3) if samples else None, **more)
+
+    whole, writer = outcome(whole=True, pause=pause)
+    assert same(whole, outcome()[0])
+    assert set(writer.rows_asked) == {3 * config.num_beams}  # the same shapes in every step
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.scores: list[Any] = []
+        self.tokens: list[Any] = []
+
+    def scored(self, scores: Any) -> None:
+        self.scores.append(scores)
+
+    def wrote(self, tokens: Any) -> None:
+        self.tokens.append(tokens)
+
+
+@given(OPTIONS, st.integers(0, 10**4))
+def test_the_trail_of_an_output_leads_to_the_scores_it_is_made_of(options: dict[str, Any], seed: int) -> None:
+    options = options | {"num_beams": max(2, options["num_beams"]), "suppress_tokens": None}
+    config, tables, watcher = allowed(options), random_tables(seed, sources=3), Watcher()
+    rules = applied(rules_for(config, 1, SOURCES), CPU)
+    prompts = torch.full((len(tables), 1), START)
+    task = Task(config, rules, prompts, config.max_length, whole=True, listener=watcher)
+    output = search(task, DriftingWriter(tables))
+    assert len(watcher.scores) == len(watcher.tokens)
+    for source in range(3):
+        length = int(output.lengths[source, 0])
+        steps = zip(watcher.scores, output.trail[source, 0, 1:], output.ids[source, 0, 1:], strict=False)
+        total = sum(float(scores[row, token]) for scores, row, token in list(steps)[:length])
+        found = total / max(length, 1) ** config.length_penalty
+        assert found == pytest.approx(float(output.scores[source, 0]), abs=1e-4, rel=1e-4)
+        assert (output.trail[source, 0, 1 + length :] == -1).all()
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_caller_may_stop_rows(beams: int) -> None:
+    """Here at the first 5; of three sources one never writes it."""
+    tables = random_tables(3, sources=3)
+    tables[2, :, 5] = -100
+    tables[:2, :, 5] += 9
+    options = GenerationConfig(**TOKENS | {"eos_token_id": None}, max_length=9, num_beams=beams)
+    found, _ = written(tables, options, whole=True, stops=lambda ids: ids[:, -1] == 5)
+    for hypotheses_of_one in found:
+        (one,) = hypotheses_of_one
+        assert one.finish_reason == ("stopped" if one.ids[-1] == 5 else "length")
+        assert 5 not in one.ids[:-1]
+    assert found[2][0].finish_reason == "length"
+    assert found[0][0].finish_reason == "stopped"
 
 
 @settings(max_examples=40)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bartleby.backends.protocol import Texts, check_request, check_texts
 from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
-from bartleby.backends.pytorch.generation import Prepared
+from bartleby.backends.pytorch.inputs import Prepared
 from bartleby.backends.pytorch.heads import ConditionalGeneration
 from bartleby.backends.pytorch.search import REASONS, SeededNoise, Written
 from bartleby.errors import ShapeError

@@ -2,57 +2,43 @@
 
 It must equal the plain code in generation/search.py token by token, and is earned by benchmarks/decoding.py. What makes
 it fast: a prompt is read once per source; self-attention writes into memory taken once; a source's keys and values are
-computed once and shared by its beams; finished sources leave the batch; nothing is decided row by row.
+computed once and shared by its beams; finished sources leave the batch, or, where asking which they are would make a
+device wait, all rows stay and nothing is asked; nothing is decided row by row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bartleby.backends.pytorch.cache import DynamicCache, EncoderDecoderCache, StaticCache
-from bartleby.backends.pytorch.masks import padding_bias
+from bartleby.backends.pytorch.company import AllowedTokens, Company, Criterion, Processor, Streamer
+from bartleby.backends.pytorch.generation_outputs import GenerateOutput
+from bartleby.backends.pytorch.inputs import (
+    OF_DECODER,
+    OF_ENCODER_DECODER,
+    Inputs,
+    Prepared,
+    by_prompt_length,
+    needs_sources,
+    prepare,
+    unpadded,
+)
 from bartleby.backends.pytorch.modeling import Decoder, Encoder
-from bartleby.backends.pytorch.outputs import BaseModelOutput
 from bartleby.backends.pytorch.pretrained import PreTrainedModel
-from bartleby.backends.pytorch.rules import applied
-from bartleby.backends.pytorch.search import Noise, SharedNoise, Task, Written, search
-from bartleby.errors import LengthError, OptionError, ShapeError, VocabularyError, raise_all
+from bartleby.backends.pytorch.recording import Recorder
+from bartleby.backends.pytorch.rules import Rule, applied
+from bartleby.backends.pytorch.search import Noise, SharedNoise, Task, Written, padding_id, search
+from bartleby.backends.pytorch.writer import ModelWriter
+from bartleby.errors import OptionError, raise_all
 from bartleby.generation.config import GenerationConfig
-from bartleby.generation.resolution import eos_ids, length_bounds, resolve_options, start_id
+from bartleby.generation.resolution import length_bounds, resolve_options
 from bartleby.generation.rules import rules_for
 
 SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a model is given to write from, by the names of `generate`."""
-
-    input_ids: Tensor | None = None
-    attention_mask: Tensor | None = None
-    inputs_embeds: Tensor | None = None
-    encoder_outputs: BaseModelOutput | tuple[Tensor, ...] | None = None
-    decoder_input_ids: Tensor | None = None
-    decoder_attention_mask: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The same, checked and on the device. Masks are None where they hide nothing."""
-
-    prompts: Tensor
-    """(b, t), the start token included."""
-    prompt_mask: Tensor | None
-    sources: Tensor | None
-    """Ids (b, s) that the rules about the source read: a decoder alone has its prompts for a source."""
-    source_mask: Tensor | None
-    states: Tensor | None = None
-    """(b, s, d); None for a decoder alone."""
+PAUSE_ON_ACCELERATORS = 8  # steps between questions: a finished batch computes up to seven steps for nothing
 
 
 class GenerationMixin(PreTrainedModel):
@@ -90,59 +76,122 @@ class GenerationMixin(PreTrainedModel):
         self,
         inputs: Tensor | None = None,
         generation_config: GenerationConfig | None = None,
-        logits_processor: Any = None,
-        stopping_criteria: Any = None,
-        prefix_allowed_tokens_fn: Any = None,
+        logits_processor: Sequence[Processor] | None = None,
+        stopping_criteria: Sequence[Criterion] | None = None,
+        prefix_allowed_tokens_fn: AllowedTokens | None = None,
         synced_gpus: bool | None = None,
         assistant_model: Any = None,
-        streamer: Any = None,
+        streamer: Streamer | None = None,
         negative_prompt_ids: Tensor | None = None,
         negative_prompt_attention_mask: Tensor | None = None,
+        custom_generate: Callable[..., Any] | str | None = None,
         **kwargs: Any,
-    ) -> Tensor:
+    ) -> Tensor | GenerateOutput:
         """Write an answer to each source, as `generation_config` and then the options in `kwargs` say.
 
         `inputs` is another name of `input_ids`. Without `attention_mask`, pad tokens are taken for padding, unless
-        they also end sequences.
-        Shapes: input_ids (b, s) -> (b · num_return_sequences, t), prompt included, right-padded.
+        they also end sequences. `tokenizer` is needed for `stop_strings`.
+        Shapes: input_ids (b, s) -> (b · num_return_sequences, t), prompt included, right-padded; all that is asked for
+        with `return_dict_in_generate`.
         Raises: OptionError, VocabularyError, LengthError or ShapeError before anything is computed.
         """
-        _refuse_later(
-            logits_processor=logits_processor,
-            stopping_criteria=stopping_criteria,
-            prefix_allowed_tokens_fn=prefix_allowed_tokens_fn,
-            synced_gpus=synced_gpus or None,
-            assistant_model=assistant_model,
-            streamer=streamer,
-            negative_prompt_ids=negative_prompt_ids,
-            negative_prompt_attention_mask=negative_prompt_attention_mask,
+        _refuse(
+            synced_gpus=(synced_gpus or None, "generation runs on one device"),
+            negative_prompt_ids=(negative_prompt_ids, "this family is not trained for guidance"),
+            negative_prompt_attention_mask=(negative_prompt_attention_mask, "this family is not trained for guidance"),
+            custom_generate=(custom_generate, "loops of other authors are called, not passed"),
         )
-        given, options = self._divided(kwargs)
+        company = Company(
+            logits_processor=logits_processor or (),
+            stopping_criteria=stopping_criteria or (),
+            prefix_allowed_tokens_fn=prefix_allowed_tokens_fn,
+            streamer=streamer,
+            assistant_model=assistant_model,
+            tokenizer=kwargs.pop("tokenizer", None),
+        )
+        given, overrides = self._divided(kwargs)
         if inputs is not None and given.get("input_ids") is not None:
             raise OptionError("`inputs` and `input_ids` are two names of one thing. Give only one of them.")
         if inputs is not None:
             given["input_ids"] = inputs
-        resolved = self._resolved(generation_config, options)
-        prepared = self._prepared(Inputs(**given), resolved)
-        noise = SharedNoise(len(prepared.prompts)) if resolved.do_sample else None
-        return rectangle(self.write(prepared, resolved, noise), resolved, prepared.prompts.shape[1])
+        options = self._resolved(generation_config, overrides)
+        check_company(company, options)
+        return self.decode(prepare(self, Inputs(**given), options), options, company)
+
+    def decode(self, prepared: Prepared, options: GenerationConfig, company: Company) -> Tensor | GenerateOutput:
+        """Outputs as the published `generate` returns them."""
+        groups = list(by_prompt_length(prepared))
+        if len(groups) == 1:
+            return self._decode_together(groups[0][1], options, company)
+        if options.return_dict_in_generate or company.counts_rows or prepared.past is not None:
+            raise OptionError(
+                "Decoder prompts of different lengths are written apart, so nobody can follow their steps together. "
+                "Pad them on the left, or give them to `generate` one by one."
+            )
+        parts = [self._decode_together(part, options, company) for _, part in groups]
+        return _joined([rows for rows, _ in groups], parts, options)
+
+    def _decode_together(
+        self, prepared: Prepared, options: GenerationConfig, company: Company
+    ) -> Tensor | GenerateOutput:
+        recorder = Recorder(options, company.streamer)
+        if company.streamer is not None:
+            company.streamer.put(prepared.prompts.cpu())
+        try:
+            noise = SharedNoise(len(prepared.prompts)) if options.do_sample else None
+            writer = ModelWriter(self, prepared, recorder)
+            written = self._searched(writer, self._task(prepared, options, noise, company, recorder))
+        finally:  # whoever waits for the next piece of text must not wait for ever
+            if company.streamer is not None:
+                company.streamer.end()
+        sequences = rectangle(written, options, prepared.prompts.shape[1])
+        if not options.return_dict_in_generate:
+            return sequences
+        return recorder.output(sequences, written, prepared, writer.cache)
 
     def write(self, prepared: Prepared, options: GenerationConfig, noise: Noise | None) -> Written:
         """The outputs of all sources, as the search leaves them."""
-        _, max_length = length_bounds(options, prepared.prompts.shape[1])
-        writer = ModelWriter(self, prepared)
-        if options.use_cache:
-            writer.take_memory(max_length - 1)  # the last token written is never read
-        rules = rules_for(options, prepared.prompts.shape[1], unpadded(prepared) if needs_sources(options) else ())
-        padding = None if prepared.prompt_mask is None else prepared.prompt_mask == 0
-        task = Task(options, applied(rules, self.device), prepared.prompts, max_length, noise, padding)
+        task = self._task(prepared, options, noise, Company(), None)
+        return self._searched(ModelWriter(self, prepared), task)
+
+    def _searched(self, writer: ModelWriter, task: Task) -> Written:
+        if task.options.use_cache:
+            writer.take_memory(task.max_length - 1)  # the last token written is never read
         return search(task, writer)
+
+    def _task(
+        self,
+        prepared: Prepared,
+        options: GenerationConfig,
+        noise: Noise | None,
+        company: Company,
+        recorder: Recorder | None,
+    ) -> Task:
+        _, max_length = length_bounds(options, prepared.prompts.shape[1])
+        follows = recorder is not None and (options.return_dict_in_generate or company.counts_rows)
+        on_cpu = self.device.type == "cpu"
+        return Task(
+            options,
+            self._rules(prepared, options, company),
+            prepared.prompts,
+            max_length,
+            noise,
+            padding=None if prepared.prompt_mask is None else prepared.prompt_mask == 0,
+            whole=follows or not on_cpu,
+            pause=1 if follows or on_cpu else PAUSE_ON_ACCELERATORS,
+            stops=_stops(options, company, recorder),
+            listener=recorder if follows else None,
+        )
+
+    def _rules(self, prepared: Prepared, options: GenerationConfig, company: Company) -> list[Rule]:
+        """The rules of the options and the caller's own, in the order in which they apply."""
+        sources = unpadded(prepared) if needs_sources(options) else ()
+        rules = rules_for(options, prepared.prompts.shape[1], sources) if company.rules else ()
+        return applied(rules, self.device)
 
     def _divided(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The inputs and the options among the keywords of `generate`."""
-        names = set(Inputs.__annotations__)
-        if not self.config.is_encoder_decoder:
-            names = {"input_ids", "attention_mask"}
+        names = OF_ENCODER_DECODER if self.config.is_encoder_decoder else OF_DECODER
         given = {name: value for name, value in kwargs.items() if name in names}
         return given, {name: value for name, value in kwargs.items() if name not in names}
 
@@ -155,133 +204,41 @@ class GenerationMixin(PreTrainedModel):
         options.validate("pytorch", self.config.vocab_size)
         return options
 
-    def _prepared(self, inputs: Inputs, options: GenerationConfig) -> Prepared:
-        if not self.config.is_encoder_decoder:
-            return self._prompted(inputs, options)
-        ids, states = self._checked_ids("input_ids", inputs.input_ids), _given_states(inputs)
-        if ids is not None and inputs.inputs_embeds is not None:
-            raise ShapeError("`input_ids` and `inputs_embeds` are both given. Give only one of them.")
-        source = next((each for each in (ids, inputs.inputs_embeds, states) if each is not None), None)
-        if source is None:
-            raise ShapeError("`input_ids`, `inputs_embeds` or `encoder_outputs` must be given, but none is.")
-        if ids is None and needs_sources(options):
-            raise OptionError(
-                "`encoder_no_repeat_ngram_size` needs the ids of the sources. Pass `input_ids` as well, or set it to 0."
-            )
-        _check_mask("attention_mask", inputs.attention_mask, source.shape[:2])
-        mask = self._mask(inputs.attention_mask, ids, options)
-        prompts, prompt_mask = self._decoder_prompts(inputs, options, len(source))
-        check_room(options, prompts.shape[1], self.config.max_position_embeddings)
-        if states is None:
-            embeds = inputs.inputs_embeds
-            encoded = self.get_encoder()(ids, mask, inputs_embeds=embeds, output_attentions=False, return_dict=True)
-            states = encoded.last_hidden_state
-        return Prepared(prompts, prompt_mask, ids, mask, states)
+    def compute_transition_scores(
+        self,
+        sequences: Tensor,
+        scores: Sequence[Tensor],
+        beam_indices: Tensor | None = None,
+        normalize_logits: bool = False,
+    ) -> Tensor:
+        """What each written token added to the score of its sequence, from the outputs of `generate`; 0 behind the end.
 
-    def _prompted(self, inputs: Inputs, options: GenerationConfig) -> Prepared:
-        """A decoder alone goes on with its input; from nothing it starts with bos."""
-        ids = self._checked_ids("input_ids", inputs.input_ids)
-        if ids is None:
-            if options.bos_token_id is None:
-                raise OptionError("`bos_token_id` must be set to write without `input_ids`, but is None.")
-            ids = torch.full((1, 1), options.bos_token_id, device=self.device)
-        _check_mask("attention_mask", inputs.attention_mask, ids.shape)
-        mask = self._mask(inputs.attention_mask, ids, options)
-        _check_last("attention_mask", mask)
-        check_room(options, ids.shape[1], self.config.max_position_embeddings)
-        return Prepared(ids, mask, ids, mask)
-
-    def _decoder_prompts(self, inputs: Inputs, options: GenerationConfig, count: int) -> tuple[Tensor, Tensor | None]:
-        """What the outputs begin with: the start token, put before given prompts if all of them lack it."""
-        start = torch.full((count, 1), start_id(options), device=self.device)
-        ids = self._checked_ids("decoder_input_ids", inputs.decoder_input_ids)
-        if ids is None:
-            return start, None
-        if len(ids) != count:
-            raise ShapeError(f"`decoder_input_ids` must have a row for each of {count} sources, but has {len(ids)}.")
-        mask = inputs.decoder_attention_mask
-        _check_mask("decoder_attention_mask", mask, ids.shape)
-        _check_last("decoder_attention_mask", mask)
-        if bool((ids[:, :1] != start).all()):
-            ids = torch.cat([start, ids], dim=1)
-            mask = None if mask is None else torch.cat([torch.ones_like(mask[:, :1]), mask], dim=1)
-        return ids, self._needed(mask)
-
-    def _mask(self, mask: Tensor | None, ids: Tensor | None, options: GenerationConfig) -> Tensor | None:
-        """The mask given, or one that hides pad tokens where those do not also end sequences."""
-        pad = options.pad_token_id
-        if mask is None and ids is not None and pad is not None and pad not in eos_ids(options):
-            mask = (ids != pad).long()
-        return self._needed(mask)
-
-    def _needed(self, mask: Tensor | None) -> Tensor | None:
-        """None for a mask that hides nothing: attention is faster without."""
-        return None if mask is None or bool(mask.all()) else mask.to(self.device)
-
-    def _checked_ids(self, name: str, ids: Tensor | None) -> Tensor | None:
-        """The ids on the device. Checked here, because an accelerator cannot say which id was wrong."""
-        if ids is None:
-            return None
-        if ids.dim() != 2 or ids.is_floating_point() or 0 in ids.shape:
-            raise ShapeError(f"`{name}` must be ids of shape (batch, length), but is {ids.dtype} {tuple(ids.shape)}.")
-        lowest, highest = torch.stack(ids.aminmax()).tolist()
-        if lowest < 0 or highest >= self.config.vocab_size:
-            raise VocabularyError(
-                f"`{name}` must hold ids from 0 to {self.config.vocab_size - 1}, the rows of the embedding table, but "
-                f"holds {lowest if lowest < 0 else highest}. Use the tokenizer of this checkpoint."
-            )
-        return ids.to(self.device, torch.long)
+        Shapes: sequences (o, t); scores (r, v) a step; beam_indices (o, steps), without which row i of the scores is of
+        sequence i -> (o, steps of the longest).
+        """
+        steps = torch.stack(tuple(scores))  # (steps, r, v)
+        if normalize_logits:
+            steps = steps.log_softmax(dim=2)
+        if beam_indices is None:
+            beam_indices = torch.arange(steps.shape[1], device=sequences.device)[:, None].expand(-1, len(steps))
+        longest = int((beam_indices >= 0).sum(dim=1).max())
+        rows = beam_indices[:, :longest]
+        tokens = sequences[:, sequences.shape[1] - longest :]
+        found = steps[torch.arange(longest, device=rows.device), rows.clamp(min=0), tokens]
+        return found.masked_fill(rows < 0, 0)
 
 
-class ModelWriter:
-    """A model at work for `search`: its encoded sources, and the keys and values of what was written."""
+def check_company(company: Company, options: GenerationConfig) -> None:
+    """Raises: OptionError if someone cannot take part in what the options ask for."""
+    faults = []
+    if company.streamer is not None and options.num_beams > 1:
+        faults.append("`streamer` must be None with beams: what they write is known only at the end.")
+    raise_all(OptionError, faults, "generate")
 
-    def __init__(self, model: GenerationMixin, prepared: Prepared) -> None:
-        self.model, self.decoder = model, model.get_decoder()
-        self.states = prepared.states
-        self.bias = None if self.states is None else padding_bias(prepared.source_mask, self.states)
-        self.prompt_mask = prepared.prompt_mask
-        self.cache: EncoderDecoderCache | None = None
 
-    def take_memory(self, length: int) -> None:
-        """Keep keys and values of up to `length` tokens a row, instead of computing them again in every step."""
-        self.cache = EncoderDecoderCache(StaticCache(length), DynamicCache())
-
-    def step(self, ids: Tensor) -> Tensor:
-        """As `Writer.step`."""
-        known = 0 if self.cache is None else self.cache.get_seq_length()
-        hidden = self.decoder(
-            ids[:, known:],
-            self._mask(*ids.shape),
-            self.states,
-            self.bias,
-            past_key_values=self.cache,
-            use_cache=self.cache is not None,
-            output_attentions=False,
-            output_hidden_states=False,
-            return_dict=True,
-        ).last_hidden_state
-        return self.model.logits(hidden[:, -1]).float()
-
-    def _mask(self, rows: int, length: int) -> Tensor | None:
-        """The prompts' mask for all rows, with ones for what was written since; (r, t)."""
-        if self.prompt_mask is None:
-            return None
-        ones = self.prompt_mask.new_ones(len(self.prompt_mask), length - self.prompt_mask.shape[1])
-        return torch.cat([self.prompt_mask, ones], dim=1).repeat_interleave(rows // len(ones), dim=0)
-
-    def reorder(self, rows: Tensor) -> None:
-        """As `Writer.reorder`."""
-        if self.cache is not None:
-            self.cache.self_attention_cache.reorder_cache(rows)
-
-    def keep(self, sources: Tensor) -> None:
-        """As `Writer.keep`."""
-        if self.cache is not None:
-            self.cache.cross_attention_cache.reorder_cache(sources)
-        self.states = None if self.states is None else self.states[sources]
-        self.bias = None if self.bias is None else self.bias[sources]
-        self.prompt_mask = None if self.prompt_mask is None else self.prompt_mask[sources]
+def _stops(options: GenerationConfig, company: Company, recorder: Recorder | None) -> Callable[[Tensor], Tensor] | None:
+    """What ends rows before an end token or the length does."""
+    return None
 
 
 def rectangle(written: Written, options: GenerationConfig, prompt_length: int) -> Tensor:
@@ -292,7 +249,7 @@ def rectangle(written: Written, options: GenerationConfig, prompt_length: int) -
     ids, lengths = written.ids.flatten(0, 1), written.lengths.flatten() + prompt_length
     ids = ids[:, : int(lengths.max())]
     beyond = torch.arange(ids.shape[1], device=ids.device) >= lengths[:, None]
-    pad = next((each for each in (options.pad_token_id, *eos_ids(options)) if each is not None), None)
+    pad = padding_id(options)
     if pad is None:
         if bool(beyond.any()):
             raise OptionError("`pad_token_id` must be set to return outputs of unequal lengths, but is None.")
@@ -300,46 +257,17 @@ def rectangle(written: Written, options: GenerationConfig, prompt_length: int) -
     return ids.masked_fill(beyond, pad)
 
 
-def needs_sources(options: GenerationConfig) -> bool:
-    """Whether a rule reads the source."""
-    return options.encoder_no_repeat_ngram_size > 0
+def _joined(places: list[Tensor], parts: list[Any], options: GenerationConfig) -> Tensor:
+    """Outputs of several groups of sources in the order of the sources; (b · n, longest)."""
+    longest = max(part.shape[1] for part in parts)
+    pad = padding_id(options)
+    if pad is None:
+        raise OptionError("`pad_token_id` must be set to return outputs of unequal lengths, but is None.")
+    rows = torch.cat([torch.nn.functional.pad(part, (0, longest - part.shape[1]), value=pad) for part in parts])
+    order = torch.cat(places).argsort()
+    return rows.unflatten(0, (len(order), -1))[order].flatten(0, 1)
 
 
-def unpadded(prepared: Prepared) -> list[list[int]]:
-    """The ids of every source without its padding."""
-    assert prepared.sources is not None
-    ids = prepared.sources.cpu()
-    seen = torch.ones_like(ids) if prepared.source_mask is None else prepared.source_mask.cpu()
-    return [row[mask != 0].tolist() for row, mask in zip(ids, seen, strict=True)]
-
-
-def check_room(options: GenerationConfig, prompt_length: int, positions: int) -> None:
-    """Raises: LengthError if an output could outgrow the table of positions."""
-    longest = length_bounds(options, prompt_length)[1]
-    most = positions + 1  # the last token written is never read
-    if longest > most:
-        raise LengthError(
-            f"The output must be at most {most} tokens long, its prompt included, for this model has {positions} "
-            f"positions, but could become {longest}. Lower `max_length` or `max_new_tokens`."
-        )
-
-
-def _given_states(inputs: Inputs) -> Tensor | None:
-    """The encoder's states where they were given; the first of a tuple."""
-    return None if inputs.encoder_outputs is None else inputs.encoder_outputs[0]
-
-
-def _check_mask(name: str, mask: Tensor | None, shape: torch.Size) -> None:
-    if mask is not None and mask.shape != shape:
-        raise ShapeError(f"`{name}` must have the shape of what it masks, {tuple(shape)}, but has {tuple(mask.shape)}.")
-
-
-def _check_last(name: str, mask: Tensor | None) -> None:
-    """Raises: ShapeError if a prompt ends in padding: what is written must follow its last token."""
-    if mask is not None and not bool(mask[:, -1].all()):
-        raise ShapeError(f"`{name}` hides the last token of a prompt. Pad prompts on the left.")
-
-
-def _refuse_later(**arguments: Any) -> None:
-    given = [name for name, value in arguments.items() if value is not None and value != []]
-    raise_all(OptionError, [f"`{name}` must be None: it is not in this release." for name in given], "generate")
+def _refuse(**arguments: tuple[Any, str]) -> None:
+    given = {name: reason for name, (value, reason) in arguments.items() if value is not None}
+    raise_all(OptionError, [f"`{name}` must be None: {reason}." for name, reason in given.items()], "generate")
