@@ -1,24 +1,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bartleby.errors import CheckpointError, OptionError
 from bartleby.family.config import BlenderbotConfig
-from bartleby.generation.config import DEFAULTS, GenerationConfig, Refused, support
-from bartleby.generation.later import LATER
-
-
-def test_every_published_field_is_known_with_the_default_that_takes_effect(shared: Path) -> None:
-    old, new = (
-        json.loads((shared / "api" / f"transformers-{release}.json").read_text())["classes"]["GenerationConfig"]
-        for release in ("4.37.2", "5.23.0")
-    )
-    assert old["defaults"].keys() | new["defaults"].keys() <= DEFAULTS.keys()
-    effective = {name: value for name, value in old["defaults"].items() if name != "transformers_version"}
-    assert {name: DEFAULTS[name] for name in effective} == effective
+from bartleby.generation.config import GenerationConfig
+from bartleby.generation.options import DEFAULTS
 
 
 def test_none_stands_for_the_default() -> None:
@@ -33,10 +24,75 @@ def test_a_misspelt_option_is_refused_with_the_one_that_was_meant() -> None:
         GenerationConfig(streamer=print)
 
 
+def test_a_name_like_no_option_is_kept_and_told() -> None:
+    with pytest.warns(UserWarning, match="`foo` is not a decoding option. It is kept, but nothing reads it"):
+        options = GenerationConfig(foo="bar")
+    assert options.foo == options.to_diff_dict()["foo"] == "bar"
+    assert not hasattr(GenerationConfig.from_model_config(options), "foo")
+
+
+def test_what_has_no_effect_is_told_to_who_asked_for_it() -> None:
+    with pytest.warns(UserWarning, match="`temperature` has no effect without sampling. Set `do_sample=True`"):
+        options = GenerationConfig(temperature=0.5)
+    with pytest.warns(UserWarning, match="`temperature`"):
+        options.validate(is_init=True)
+    with pytest.raises(OptionError, match="`temperature`"):
+        options.validate(strict=True)
+    with pytest.warns(UserWarning, match="`length_penalty` has no effect without beams"):
+        options.update(length_penalty=2.0)
+    options.validate("plain")
+    options.validate(user_set_attributes={"num_beams"})
+
+
+def test_a_config_changed_to_have_idle_options_is_not_saved(tmp_path: Path) -> None:
+    options = GenerationConfig()
+    options.temperature = 0.5
+    with pytest.raises(OptionError, match="`temperature` has no effect"):
+        options.save_pretrained(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "generation_config.json").write_text('{"temperature": 0.5}')
+    GenerationConfig.from_pretrained(tmp_path).save_pretrained(tmp_path / "as_it_was")
+
+
+def test_lists_are_the_config_s_own_and_numbers_are_python_s() -> None:
+    words = [[4, 5]]
+    options = GenerationConfig(bad_words_ids=words, max_length=np.int64(7))
+    words[0].append(6)
+    assert options.bad_words_ids == [[4, 5]]
+    assert type(options.max_length) is int
+
+
+def test_a_bias_survives_a_file_in_either_form(tmp_path: Path) -> None:
+    options = GenerationConfig(sequence_bias={(4,): 1.0, (5, 6): -10.0})
+    options.save_pretrained(tmp_path)
+    loaded = GenerationConfig.from_pretrained(tmp_path)
+    assert loaded.sequence_bias == [[[4], 1.0], [[5, 6], -10.0]]
+    assert loaded == options == GenerationConfig(sequence_bias=[[[4], 1.0], [[5, 6], -10.0]])
+
+
+def test_what_json_cannot_hold_is_not_written() -> None:
+    options = GenerationConfig(num_beams=2, constraints=[object()])
+    with pytest.raises(OptionError, match="JSON can hold"):
+        options.to_json_string()
+    assert "constraints" not in options.to_json_string(keys_to_pop=["constraints"])
+    assert options == options
+    assert "object" in repr(options)
+
+
+def test_dtypes_are_written_as_text() -> None:
+    class Dtype:
+        def __repr__(self) -> str:
+            return "torch.float16"
+
+    fields = {"torch_dtype": Dtype(), "inner": {"dtype": Dtype()}, "dtype": None}
+    GenerationConfig().dict_torch_dtype_to_str(fields)
+    assert fields == {"torch_dtype": "float16", "inner": {"dtype": "float16"}, "dtype": None}
+
+
 @pytest.mark.parametrize(
     ("options", "faults"),
     [
-        ({"num_beams": 0, "top_p": 0}, ["`num_beams` must be a whole number of at least 1, but is 0.", "`top_p`"]),
+        ({"num_beams": 0, "top_p": 2}, ["`num_beams` must be a whole number of at least 1, but is 0.", "`top_p`"]),
         ({"num_beams": True}, ["`num_beams`"]),
         ({"max_length": 20.0}, ["`max_length`"]),
         ({"max_new_tokens": 0}, ["`max_new_tokens`"]),
@@ -65,22 +121,6 @@ def test_options_that_cannot_be_are_refused_all_at_once(options: dict, faults: l
 
 def test_several_samples_need_no_beams() -> None:
     assert GenerationConfig(num_return_sequences=4, do_sample=True).num_return_sequences == 4
-
-
-@pytest.mark.parametrize("implementation", ["plain", "pytorch"])
-def test_what_a_release_does_not_carry_out_is_refused_with_the_reason_never_ignored(implementation: str) -> None:
-    for name, later in LATER.items():
-        options = GenerationConfig(**{name: "set"})
-        with pytest.raises(OptionError, match=f"`{name}` must be .*: {later.reason}"):
-            options.validate(implementation)
-        assert support(name, implementation) == Refused(later.reason)
-    GenerationConfig().validate(implementation)
-
-
-def test_support_of_an_option_that_does_not_exist_is_an_error() -> None:
-    assert support("num_beams", "plain") == "yes"
-    with pytest.raises(OptionError, match="Did you mean `top_k`"):
-        support("topk", "plain")
 
 
 def test_token_ids_must_lie_in_the_vocabulary() -> None:
@@ -128,6 +168,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: str | None
         GenerationConfig.from_pretrained(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.*has no effect")
 def test_keywords_stand_above_the_file(tmp_path: Path) -> None:
     GenerationConfig(num_beams=4).save_pretrained(tmp_path, config_file_name="decoding.json")
     options = GenerationConfig.from_pretrained(tmp_path, "decoding.json", num_beams=2)
@@ -158,6 +199,17 @@ def test_update_gives_back_what_is_no_option_and_checks_the_rest() -> None:
         options.update(num_beams=0)
 
 
+def test_an_update_changes_all_or_nothing() -> None:
+    options = GenerationConfig(top_k=7, do_sample=True)
+    with pytest.raises(OptionError, match="`num_beams`"):
+        options.update(max_length=5, num_beams=0)
+    assert options.max_length == 20
+    assert options.update(defaults_only=True, top_k=3, max_length=9, foo=1) == {"foo": 1, "top_k": 3}
+    assert (options.top_k, options.max_length) == (7, 9)
+    assert options.update(allow_custom_entries=True, foo=1) == {}
+    assert options.foo == 1
+
+
 def test_a_file_is_no_folder_to_save_in(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="must be a folder"):
@@ -167,6 +219,8 @@ def test_a_file_is_no_folder_to_save_in(tmp_path: Path) -> None:
 def test_pushing_is_not_saving(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="`push_to_hub` must be False"):
         GenerationConfig().save_pretrained(tmp_path, push_to_hub=True)
+    with pytest.raises(OptionError, match="`push_to_hub` must be False"):
+        GenerationConfig().push_to_hub("name")
 
 
 def test_equal_configs_decode_alike_wherever_they_come_from() -> None:
@@ -177,6 +231,7 @@ def test_equal_configs_decode_alike_wherever_they_come_from() -> None:
     assert '"num_beams": 2' in repr(GenerationConfig(num_beams=2))
 
 
+@pytest.mark.filterwarnings("ignore:.*has no effect")
 @given(
     st.dictionaries(
         st.sampled_from(sorted(DEFAULTS)),

@@ -1,11 +1,13 @@
 import pytest
 
 from bartleby.generation.later import LATER
+from bartleby.generation.options import DEFAULTS
 
 
 @pytest.mark.parametrize("name", LATER)
 def test_every_refusal_tells_the_reason_in_words_that_end_a_sentence(name: str) -> None:
-    reason = LATER[name].reason
-    assert reason[0].islower()
-    assert not reason.endswith(".")
-    assert set(LATER[name].refused_by) <= {"plain", "pytorch"}
+    assert name in DEFAULTS
+    assert set(LATER[name]) <= {"plain", "pytorch"}
+    for reason in LATER[name].values():
+        assert reason[0].islower() or reason[0] == "`"
+        assert not reason.endswith(".")

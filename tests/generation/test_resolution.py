@@ -66,6 +66,7 @@ def test_what_has_no_effect_is_told_to_who_asked_for_it(caller: dict, warning: s
         resolve_options(CNN, caller)
 
 
+@pytest.mark.filterwarnings("ignore:.*has no effect")
 def test_what_a_checkpoint_says_is_not_complained_about() -> None:
     resolve_options(GenerationConfig(temperature=0.7, length_penalty=2.0), {"num_beams": 1, "temperature": 1.0})
 

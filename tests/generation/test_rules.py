@@ -170,6 +170,7 @@ def test_options_that_ask_for_nothing_make_no_rules() -> None:
     assert rules_for(GenerationConfig(eos_token_id=2), 1, [[4]]) == ()
 
 
+@pytest.mark.filterwarnings("ignore:.*has no effect")
 def test_cuts_are_for_sampling_only() -> None:
     options = GenerationConfig(**EVERYTHING | {"do_sample": False})
     assert {type(rule) for rule in rules_for(options, 1, [[4]])} == set(RULE_ORDER) - {Temperature, TopK, TopP}

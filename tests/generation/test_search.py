@@ -101,6 +101,7 @@ Options = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.filterwarnings("ignore:.*has no effect")
 @given(
     Options, st.integers(0, 99), st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=3), min_size=3, max_size=3)
 )
@@ -122,6 +123,7 @@ def test_any_options_either_run_or_are_refused(options: dict, seed: int, prompts
             assert one.finish_reason != "length" or len(one.ids) == room
 
 
+@pytest.mark.filterwarnings("ignore:.*has no effect")
 @given(Options, st.integers(0, 99))
 def test_a_source_is_decoded_alike_alone_and_among_others(options: dict, seed: int) -> None:
     try:

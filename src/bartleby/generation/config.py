@@ -1,141 +1,100 @@
-"""GenerationConfig: every published decoding option, what it must be, and which implementation carries it out.
+"""GenerationConfig: the decoding options of one checkpoint or one call, read from and written to files.
 
-The annotation of an option says what its value must be, the value beside it is the default. Options that are published
-but not carried out stand in `later.py`.
+`options.py` declares them, `faults.py` says what is wrong with them, `resolution.py` makes one config out of two.
 """
 
 from __future__ import annotations
 
 import copy
-import difflib
 import json
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args, get_type_hints, overload
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar, Literal, NoReturn, Self, overload
+
+import numpy as np
 
 from bartleby.errors import OptionError, raise_all
-from bartleby.family.fields import Check, Count, Flag, TokenId, TokenIds, is_number, is_whole
+from bartleby.family.fields import is_number, is_whole
 from bartleby.family.record import made_folder, read_json, write_whole
-from bartleby.generation.later import LATER, Implementation
+from bartleby.generation.faults import (
+    EXTRA_OUTPUTS,
+    contradictions,
+    idle,
+    is_set,
+    refusals,
+    value_faults,
+    vocabulary_faults,
+)
+from bartleby.generation.faults import Refused as Refused
+from bartleby.generation.faults import support as support
+from bartleby.generation.later import Implementation
+from bartleby.generation.mode import GenerationMode, mode_of
+from bartleby.generation.options import DEFAULTS as DEFAULTS
+from bartleby.generation.options import METADATA, Options, is_misspelt, unknown_option
+from bartleby.generation.options import listed as listed
 from bartleby.hub import resolve
 
 GENERATION_CONFIG_FILE = "generation_config.json"
+PLUMBING = ("_from_auto", "_from_pipeline", "_commit_hash")
+"""Keywords by which older releases told each other who loads."""
 
 
-def _is_ids(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) > 0 and all(is_whole(item) and item >= 0 for item in value)
-
-
-Positive = Annotated[int, Check("a whole number of at least 1", lambda value: is_whole(value) and value >= 1)]
-# Wide enough for every use, narrow enough that no score overflows float32.
-Power = Annotated[float, Check("a number from -10 to 10", lambda value: is_number(value) and -10 <= value <= 10)]
-Factor = Annotated[float, Check("a number from 1e-9 to 1e9", lambda value: is_number(value) and 1e-9 <= value <= 1e9)]
-Share = Annotated[float, Check("a number above 0 and at most 1", lambda value: is_number(value) and 0 < value <= 1)]
-EarlyStopping = Annotated[
-    bool | str, Check('True, False or "never"', lambda value: isinstance(value, bool) or value == "never")
-]
-TokenList = Annotated[list[int] | None, Check("a list of token ids", _is_ids)]
-Words = Annotated[
-    list[list[int]] | None,
-    Check(
-        "a list of lists of token ids, none of them empty",
-        lambda value: isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_ids, value)),
-    ),
-]
-
-
-ARGUMENTS = (
-    "logits_processor",
-    "stopping_criteria",
-    "prefix_allowed_tokens_fn",
-    "synced_gpus",
-    "assistant_model",
-    "streamer",
-)
-TOKEN_OPTIONS = (
-    "suppress_tokens",
-    "begin_suppress_tokens",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "eos_token_id",
-    "decoder_start_token_id",
-)
-METADATA = ("_from_model_config", "transformers_version")
-
-
-class GenerationConfig:
+class GenerationConfig(Options):
     """How to decode. The defaults are those that take effect in the published 4.37; None stands for the default.
 
-    Built by name from options it knows; from files (`from_dict`, `from_pretrained`) it keeps unknown ones too.
-    Raises: OptionError, at once for all options that are unknown or cannot be.
+    Built by name from options; other names are kept, unless they can only be misspelt ones. Warns of options that have
+    no effect beside the others.
+    Raises: OptionError, at once for all options that cannot be.
     """
 
-    # How long; lengths count the whole decoder side, start token included, "new" ones do not
-    max_length: Positive = 20
-    min_length: Count = 0
-    max_new_tokens: Positive | None = None
-    min_new_tokens: Count | None = None
-
-    # How to choose
-    num_beams: Positive = 1
-    num_return_sequences: Positive = 1
-    length_penalty: Power = 1.0
-    early_stopping: EarlyStopping = False
-    do_sample: Flag = False
-    temperature: Factor = 1.0
-    top_k: Count = 50
-    top_p: Share = 1.0
-    use_cache: Flag = True
-
-    # What not to choose
-    no_repeat_ngram_size: Count = 0
-    encoder_no_repeat_ngram_size: Count = 0
-    repetition_penalty: Factor = 1.0
-    bad_words_ids: Words = None
-    suppress_tokens: TokenList = None
-    begin_suppress_tokens: TokenList = None
-    forced_bos_token_id: TokenId = None
-    forced_eos_token_id: TokenIds = None
-
-    # Tokens with a meaning
-    pad_token_id: TokenId = None
-    bos_token_id: TokenId = None
-    eos_token_id: TokenIds = None
-    decoder_start_token_id: TokenId = None
-
-    # Where it comes from
-    _from_model_config: Flag = False
-    transformers_version: str | None = None
+    extra_output_flags: ClassVar[tuple[str, ...]] = EXTRA_OUTPUTS
 
     def __init__(self, **options: Any) -> None:
-        raise_all(OptionError, [unknown_option(name) for name in options if name not in DEFAULTS], "GenerationConfig")
+        unknown = [name for name in options if name not in DEFAULTS]
+        faults = [unknown_option(name) for name in unknown if is_misspelt(name)]
+        raise_all(OptionError, faults, "GenerationConfig")
         self._assign(options)
-        self.validate()
+        for name in unknown:
+            warnings.warn(f"{unknown_option(name)} It is kept, but nothing reads it.", UserWarning, stacklevel=2)
+        self.validate(user_set_attributes=options)
 
     def _assign(self, options: Mapping[str, Any]) -> None:
         taken = [name for name in sorted(options.keys() - DEFAULTS.keys()) if hasattr(type(self), name)]
         clashes = [f"`{name}` cannot be an option: the class uses that name itself." for name in taken]
         raise_all(OptionError, clashes, "GenerationConfig")
-        for name, default in DEFAULTS.items():
-            value = options.get(name)
-            setattr(self, name, copy.deepcopy(default if value is None else value))
-        for name in options.keys() - DEFAULTS.keys():
-            setattr(self, name, copy.deepcopy(options[name]))
+        for name in (*DEFAULTS, *(options.keys() - DEFAULTS.keys())):
+            setattr(self, name, _owned(name, options.get(name)))
 
-    def validate(self, implementation: Implementation | None = None, vocab_size: int | None = None) -> None:
+    def validate(
+        self,
+        implementation: Implementation | None = None,
+        vocab_size: int | None = None,
+        *,
+        strict: bool = False,
+        is_init: bool = False,
+        user_set_attributes: Collection[str] | None = None,
+    ) -> None:
         """Check every option and all of them together; with an `implementation` also whether it carries them out.
 
+        Without one, options that have no effect are warned of, of `user_set_attributes` where those are given; `strict`
+        refuses them. `is_init` is published and changes nothing.
         Raises: OptionError that lists all faults at once.
         """
         faults = value_faults(self)
         if not faults:  # only values that can be can be compared
             faults += contradictions(self)
-            faults += _vocabulary_faults(self, vocab_size) if vocab_size is not None else ()
+            faults += vocabulary_faults(self, vocab_size) if vocab_size is not None else ()
         if implementation is not None:
-            faults += _refusals(self, implementation)
-        raise_all(OptionError, faults, "GenerationConfig")
+            faults += refusals(self, implementation)
+        without_effect = idle(self, user_set_attributes).values() if implementation is None and not faults else ()
+        raise_all(OptionError, [*faults, *without_effect] if strict else faults, "GenerationConfig")
+        for warning in without_effect:
+            warnings.warn(warning, UserWarning, stacklevel=3)
+
+    def get_generation_mode(self, assistant_model: Any = None) -> GenerationMode:
+        """The search these options ask for."""
+        return mode_of(self, is_assisted=assistant_model is not None)
 
     # Dictionaries and files
 
@@ -160,6 +119,7 @@ class GenerationConfig:
         All of the file is kept, unknown or wrong: it is checked when it is decoded with, not when it is loaded.
         Raises: OptionError for a name that the class uses itself, and for `kwargs` that are no options.
         """
+        kwargs = _without(PLUMBING, kwargs)
         config = cls.__new__(cls)
         config._assign(dict(config_dict))
         unused = config._set(kwargs)
@@ -175,7 +135,7 @@ class GenerationConfig:
         options = {name: value for name, value in _without(METADATA, fields).items() if name in DEFAULTS}
         if fields.get("force_bos_token_to_be_generated"):  # how fairseq's converter said it
             options["forced_bos_token_id"] = fields.get("bos_token_id")
-        return cls.from_dict(options | {"_from_model_config": True})
+        return cls.from_dict(options | {"_from_model_config": True})._as_loaded()
 
     @classmethod
     def from_pretrained(
@@ -188,7 +148,7 @@ class GenerationConfig:
         token: str | bool | None = None,
         revision: str = "main",
         **kwargs: Any,
-    ) -> Self:
+    ) -> Self | tuple[Self, dict[str, Any]]:
         """The options in the generation_config.json of a folder or of a checkpoint on the hub.
 
         Raises: CheckpointError if there is no such file or it is not JSON.
@@ -204,178 +164,132 @@ class GenerationConfig:
         )
         file = folder / (config_file_name or GENERATION_CONFIG_FILE)
         remedy = "Use GenerationConfig.from_model_config with the checkpoint's config."
-        config: Self = cls.from_dict(read_json(file, remedy), **kwargs)
-        return config
+        options = read_json(file, remedy)
+        if kwargs.pop("return_unused_kwargs", False):
+            config, unused = cls.from_dict(options, return_unused_kwargs=True, **kwargs)
+            return config._as_loaded(), unused
+        loaded: Self = cls.from_dict(options, **kwargs)
+        return loaded._as_loaded()
+
+    def _as_loaded(self) -> Self:
+        self._original_object_hash = hash(self)
+        return self
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], config_file_name: str | None = None, push_to_hub: bool = False
     ) -> None:
         """Write what differs from the defaults to generation_config.json in `save_directory`, which is made if need be.
 
-        Raises: OptionError if an option cannot be: a file like that would fail whoever loads it; CheckpointError if the
-            folder is a file.
+        Raises: OptionError if an option cannot be, or was changed and has no effect: a file like that would puzzle
+            whoever loads it; CheckpointError if the folder is a file.
         """
         if push_to_hub:
-            raise OptionError("`push_to_hub` must be False: save to a folder and upload it with `hf upload`.")
-        self.validate()
+            self.push_to_hub()
+        is_changed = getattr(self, "_original_object_hash", None) != hash(self)
+        self.validate(strict=is_changed, user_set_attributes=None if is_changed else ())
         self.to_json_file(made_folder(save_directory) / (config_file_name or GENERATION_CONFIG_FILE))
 
-    def to_json_file(self, json_file_path: str | os.PathLike[str], use_diff: bool = True) -> None:
+    def push_to_hub(self, *arguments: Any, **options: Any) -> NoReturn:
+        """Refused: this package uploads nothing.
+
+        Raises: OptionError.
+        """
+        raise OptionError("`push_to_hub` must be False: save to a folder and upload it with `hf upload`.")
+
+    def to_json_file(
+        self, json_file_path: str | os.PathLike[str], use_diff: bool = True, keys_to_pop: Sequence[str] | None = None
+    ) -> None:
         """Write `to_json_string` to a file, at once or not at all."""
-        write_whole(json_file_path, self.to_json_string(use_diff))
+        write_whole(json_file_path, self.to_json_string(use_diff, keys_to_pop=keys_to_pop))
 
     def to_dict(self) -> dict[str, Any]:
         """Every option with its value, and whatever else the file held."""
-        return copy.deepcopy(vars(self))
+        options = copy.deepcopy(_without(("_original_object_hash",), vars(self)))
+        self.dict_dtype_to_str(options)
+        return options
 
     def to_diff_dict(self) -> dict[str, Any]:
         """Only what differs from the defaults."""
-        return {
-            name: value for name, value in self.to_dict().items() if name not in DEFAULTS or value != DEFAULTS[name]
-        }
+        return {name: value for name, value in self.to_dict().items() if name not in DEFAULTS or is_set(name, value)}
 
-    def to_json_string(self, use_diff: bool = True, ignore_metadata: bool = False) -> str:
-        """The options as JSON; metadata says where they come from, not how to decode."""
-        options = self.to_diff_dict() if use_diff else self.to_dict()
-        return json.dumps(_without(METADATA if ignore_metadata else (), options), indent=2, sort_keys=True) + "\n"
+    def to_json_string(
+        self, use_diff: bool = True, ignore_metadata: bool = False, keys_to_pop: Sequence[str] | None = None
+    ) -> str:
+        """The options as JSON; metadata says where they come from, not how to decode.
+
+        Raises: OptionError naming the first thing that JSON cannot hold.
+        """
+        return self._to_text(use_diff, (*(METADATA if ignore_metadata else ()), *(keys_to_pop or ())), _refuse_object)
+
+    def _to_text(self, use_diff: bool, left_out: Sequence[str], write_object: Callable[[Any], Any]) -> str:
+        options = _without(left_out, self.to_diff_dict() if use_diff else self.to_dict())
+        if isinstance(options.get("sequence_bias"), Mapping):  # JSON has no tuples for keys
+            options["sequence_bias"] = [[ids, bias] for ids, bias in options["sequence_bias"].items()]
+        return json.dumps(options, indent=2, sort_keys=True, default=write_object) + "\n"
+
+    def dict_dtype_to_str(self, d: dict[str, Any]) -> None:
+        """Write the dtypes in a dictionary, and in those inside it, as text: "float32"."""
+        for name, value in d.items():
+            if isinstance(value, dict):
+                self.dict_dtype_to_str(value)
+            elif name in ("dtype", "torch_dtype") and value is not None and not isinstance(value, str):
+                d[name] = str(value).rpartition(".")[2]
+
+    dict_torch_dtype_to_str = dict_dtype_to_str
 
     # One config out of another
 
-    def update(self, **kwargs: Any) -> dict[str, Any]:
-        """Set the options in `kwargs` and give back those that are none.
+    def update(self, defaults_only: bool = False, allow_custom_entries: bool = False, **kwargs: Any) -> dict[str, Any]:
+        """Set the options in `kwargs`, all or none of them, and give back those that are none.
 
+        `defaults_only` leaves alone what is not at its default; `allow_custom_entries` keeps what is no option.
         Raises: OptionError if the options do not go together any more.
         """
-        unused = self._set(kwargs)
-        self.validate()
-        return unused
+        changed = copy.copy(self)
+        taken = {
+            name: value
+            for name, value in kwargs.items()
+            if not (defaults_only and name in DEFAULTS and is_set(name, getattr(self, name)))
+        }
+        unused = changed._set(taken)
+        if allow_custom_entries:
+            changed._assign(vars(changed) | unused)
+            unused = {}
+        changed.validate(user_set_attributes=taken)
+        vars(self).update(vars(changed))
+        return unused | _without(tuple(taken), kwargs)
 
     def _set(self, options: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in options.items():
             if name in vars(self):
-                setattr(self, name, copy.deepcopy(DEFAULTS.get(name) if value is None else value))
+                setattr(self, name, _owned(name, value))
         return {name: value for name, value in options.items() if name not in vars(self)}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GenerationConfig):
             return NotImplemented
-        return _without(METADATA, self.to_dict()) == _without(METADATA, other.to_dict())
+        return self._to_text(False, METADATA, repr) == other._to_text(False, METADATA, repr)
 
     def __hash__(self) -> int:
-        return hash(self.to_json_string(ignore_metadata=True))
+        return hash(self._to_text(False, METADATA, repr))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__} {self.to_json_string(ignore_metadata=True)}"
+        return f"{type(self).__name__} {self._to_text(True, METADATA, repr)}"
+
+
+def _owned(name: str, value: Any) -> Any:
+    """A value as a config keeps it: nobody else's list, a Python number, and for None the default."""
+    default = DEFAULTS.get(name)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(default, float) and is_whole(value) and is_number(value):
+        value = float(value)  # so that 1 and 1.0 are written alike, and equal configs have equal hashes
+    return copy.deepcopy(default if value is None else value)
 
 
 def _without(names: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in names}
 
 
-def _check_of(hint: Any) -> Check | None:
-    """The check in an annotation, which may stand beside None."""
-    notes = [note for part in (hint, *get_args(hint)) for note in get_args(part)[1:]]
-    return next((note for note in notes if isinstance(note, Check)), None)
-
-
-CHECKS: dict[str, Check | None] = {
-    name: _check_of(hint) for name, hint in get_type_hints(GenerationConfig, include_extras=True).items()
-}
-"""What the value of each option this release carries out must be."""
-
-DEFAULTS: dict[str, Any] = {name: getattr(GenerationConfig, name) for name in CHECKS} | {
-    name: later.default for name, later in LATER.items()
-}
-"""Every option there is."""
-
-
-def listed(tokens: int | Sequence[int] | None) -> tuple[int, ...]:
-    """One token id, several or none, as a tuple."""
-    if tokens is None:
-        return ()
-    return (tokens,) if isinstance(tokens, int) else tuple(tokens)
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Why an implementation does not carry out an option."""
-
-    reason: str
-
-
-def support(option: str, implementation: Implementation) -> Literal["yes", "callback"] | Refused:
-    """Whether `implementation` carries out `option`: itself, through a callback into Python, or not and why.
-
-    Raises: OptionError if there is no such option.
-    """
-    if option not in DEFAULTS:
-        raise OptionError(unknown_option(option))
-    later = LATER.get(option)
-    return "yes" if later is None or implementation not in later.refused_by else Refused(later.reason)
-
-
-def unknown_option(name: str) -> str:
-    """The message about an option that does not exist, with the one that was probably meant."""
-    if name in ARGUMENTS:
-        return f"`{name}` is an argument of `generate`, not a decoding option."
-    nearest = difflib.get_close_matches(name, DEFAULTS, 1)
-    return f"`{name}` is not a decoding option." + (f" Did you mean `{nearest[0]}`?" if nearest else "")
-
-
-def value_faults(options: GenerationConfig) -> list[str]:
-    """What is wrong with single options."""
-    values = {name: (check, getattr(options, name)) for name, check in CHECKS.items() if check is not None}
-    found = [
-        check.fault(name, value)
-        for name, (check, value) in values.items()
-        if value is not None or DEFAULTS[name] is not None
-    ]
-    return [fault for fault in found if fault is not None]
-
-
-def contradictions(options: GenerationConfig) -> list[str]:
-    """What is wrong between options that are each right."""
-    faults = []
-    if options.max_new_tokens is None and options.min_new_tokens is None and options.min_length > options.max_length:
-        faults.append(
-            f"`min_length` must be at most `max_length` ({options.max_length}), but is {options.min_length}. "
-            "Lower it or raise `max_length`."
-        )
-    if (options.min_new_tokens or 0) > (options.max_new_tokens or math.inf):
-        faults.append(
-            f"`min_new_tokens` must be at most `max_new_tokens` ({options.max_new_tokens}), "
-            f"but is {options.min_new_tokens}. Lower it or raise `max_new_tokens`."
-        )
-    if not options.do_sample and options.num_return_sequences > options.num_beams:
-        faults.append(
-            f"`num_return_sequences` must be at most `num_beams` ({options.num_beams}) unless `do_sample` is True, "
-            f"but is {options.num_return_sequences}. There are not that many different results."
-        )
-    if options.do_sample and options.num_return_sequences > options.num_beams > 1:
-        faults.append(
-            f"`num_return_sequences` must be at most `num_beams` ({options.num_beams}) or `num_beams` 1, "
-            f"but is {options.num_return_sequences}."
-        )
-    for name in ("forced_bos_token_id", "forced_eos_token_id"):
-        tokens = set(listed(getattr(options, name)))
-        if tokens and tokens <= set(options.suppress_tokens or ()):
-            faults.append(f"`{name}` must not be all in `suppress_tokens`, but is: nothing could be written there.")
-    return faults
-
-
-def _refusals(options: GenerationConfig, implementation: Implementation) -> list[str]:
-    faults = []
-    for name, default in DEFAULTS.items():
-        value, answer = getattr(options, name), support(name, implementation)
-        if isinstance(answer, Refused) and value != default:
-            faults.append(f"`{name}` must be {default!r}, but is {value!r}: {answer.reason}.")
-    return faults
-
-
-def _vocabulary_faults(options: GenerationConfig, vocab_size: int) -> Iterator[str]:
-    single = {name: listed(getattr(options, name)) for name in TOKEN_OPTIONS}
-    words = {"bad_words_ids": [token for word in options.bad_words_ids or () for token in word]}
-    for name, tokens in (single | words).items():
-        outside = [token for token in tokens if not 0 <= token < vocab_size]
-        if outside:
-            yield f"`{name}` must hold token ids from 0 to {vocab_size - 1}, but has {outside}."
+def _refuse_object(value: Any) -> NoReturn:
+    raise OptionError(f"Options must be something JSON can hold to be written, but one holds {value!r}.")

@@ -1,75 +1,92 @@
 """Published decoding options that this release, or one implementation of it, does not carry out, and why.
 
 Set to anything but its default, such an option is refused with the reason given here: none is ignored in silence.
+What the value of each must be stands in `options.py` like that of any other.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 Implementation = Literal["plain", "pytorch"]
+Reasons = dict[Implementation, str]
+
+_STATES = "contrastive search compares hidden states, which the plain definition does not hand out"
+_DRAFTS = "writing ahead saves time and changes nothing, and the plain definition is not made for speed"
+_CACHES = "the plain definition keeps no cache"
+_RESULTS = "the plain definition returns ids and scores, not tensors; use the PyTorch backend"
 
 
-class Later(NamedTuple):
-    """A published option this release does not carry out."""
-
-    default: Any
-    reason: str
-    refused_by: tuple[Implementation, ...] = ("plain", "pytorch")
+def _nowhere(reason: str) -> Reasons:
+    return {"plain": reason, "pytorch": reason}
 
 
-_ASSISTED = "assisted decoding is not in this release"
-_CACHES = "the cache is chosen by the implementation"
-_RULE = "this token rule is not in this release"
-_OUTPUTS = "only ids are returned in this release; Backend.generate gives scores too"
+def _not_plain(reason: str, until: str) -> Reasons:
+    """Refused by the plain definition for `reason`, and in PyTorch for now."""
+    return {"plain": reason, "pytorch": until}
 
-LATER: dict[str, Later] = {
-    "num_beam_groups": Later(1, "diverse beam groups are not in this release"),
-    "diversity_penalty": Later(0.0, "diverse beam groups are not in this release"),
-    "penalty_alpha": Later(None, "contrastive search is not in this release"),
-    "constraints": Later(None, "constrained beam search is not in this release"),
-    "force_words_ids": Later(None, "constrained beam search is not in this release"),
-    "forced_decoder_ids": Later(None, "pass what the output must begin with as decoder_input_ids"),
-    "guidance_scale": Later(None, "classifier-free guidance is not in this release"),
-    "dola_layers": Later(None, "contrasting layers is not in this release"),
-    "max_time": Later(None, "a time limit is not in this release; limit the length"),
-    "stop_strings": Later(None, "stopping at strings is not in this release; cut the decoded text"),
-    "token_healing": Later(None, "token healing is not in this release"),
-    "watermarking_config": Later(None, "watermarks are not in this release"),
-    "encoder_repetition_penalty": Later(1.0, _RULE),
-    "exponential_decay_length_penalty": Later(None, _RULE),
-    "sequence_bias": Later(None, _RULE),
-    "remove_invalid_values": Later(False, _RULE),
-    "renormalize_logits": Later(False, _RULE),
-    "typical_p": Later(1.0, _RULE),
-    "min_p": Later(None, _RULE),
-    "top_h": Later(None, _RULE),
-    "epsilon_cutoff": Later(0.0, _RULE),
-    "eta_cutoff": Later(0.0, _RULE),
-    "num_assistant_tokens": Later(5, _ASSISTED),
-    "num_assistant_tokens_schedule": Later("heuristic", _ASSISTED),
-    "prompt_lookup_num_tokens": Later(None, _ASSISTED),
-    "max_matching_ngram_size": Later(None, _ASSISTED),
-    "is_assistant": Later(None, _ASSISTED),
-    "assistant_confidence_threshold": Later(None, _ASSISTED),
-    "assistant_early_exit": Later(None, _ASSISTED),
-    "assistant_ensemble_weight": Later(None, _ASSISTED),
-    "assistant_lookbehind": Later(None, _ASSISTED),
-    "target_lookbehind": Later(None, _ASSISTED),
-    "speculation_type": Later(None, _ASSISTED),
-    "use_mtp": Later(None, _ASSISTED),
-    "low_memory": Later(None, _CACHES),
-    "cache_implementation": Later(None, _CACHES),
-    "cache_config": Later(None, _CACHES),
-    "max_cache_len": Later(None, _CACHES),
-    "prefill_chunk_size": Later(None, _CACHES),
-    "continuous_batching_config": Later(None, _CACHES),
-    "compile_config": Later(None, "compiling the model is the caller's choice, not an option of decoding"),
-    "disable_compile": Later(None, "nothing is compiled"),
-    "generation_kwargs": Later({}, "pass options by their own names"),
-    "return_dict_in_generate": Later(False, _OUTPUTS),
-    "output_scores": Later(False, _OUTPUTS),
-    "output_logits": Later(None, _OUTPUTS),
-    "output_attentions": Later(False, _OUTPUTS),
-    "output_hidden_states": Later(False, _OUTPUTS),
+
+_RULES = (
+    "encoder_repetition_penalty",
+    "exponential_decay_length_penalty",
+    "sequence_bias",
+    "remove_invalid_values",
+    "renormalize_logits",
+    "typical_p",
+    "min_p",
+    "top_h",
+    "epsilon_cutoff",
+    "eta_cutoff",
+    "forced_decoder_ids",
+)
+
+LATER: dict[str, Reasons] = {
+    # Rules
+    **{name: _nowhere("this token rule is not in this release") for name in _RULES},
+    # Searches
+    "num_beam_groups": _nowhere("diverse beam groups are not in this release"),
+    "diversity_penalty": _nowhere("diverse beam groups are not in this release"),
+    "constraints": _nowhere("constrained beam search is not in this release"),
+    "force_words_ids": _nowhere("constrained beam search is not in this release"),
+    "penalty_alpha": _not_plain(_STATES, "contrastive search is not in this release"),
+    "dola_layers": _nowhere("contrasting layers needs an output head trained for each, which this family lacks"),
+    "guidance_scale": _nowhere(
+        "it weighs a prompt against its absence, and the sources of an encoder-decoder cannot be absent"
+    ),
+    # Writing ahead
+    "num_assistant_tokens": _not_plain(_DRAFTS, "assisted decoding is not in this release"),
+    "num_assistant_tokens_schedule": _not_plain(_DRAFTS, "assisted decoding is not in this release"),
+    "assistant_confidence_threshold": _not_plain(_DRAFTS, "assisted decoding is not in this release"),
+    "prompt_lookup_num_tokens": _not_plain(_DRAFTS, "assisted decoding is not in this release"),
+    "max_matching_ngram_size": _not_plain(_DRAFTS, "assisted decoding is not in this release"),
+    "is_assistant": _nowhere("`assistant_model` says which model assists"),
+    "assistant_early_exit": _nowhere("it needs a model trained to exit early, which this family has not"),
+    "assistant_ensemble_weight": _nowhere(
+        "mixing two models' scores changes what is written; assistants only save time"
+    ),
+    "assistant_lookbehind": _nowhere("assistants must share the vocabulary here, so nothing is re-encoded"),
+    "target_lookbehind": _nowhere("assistants must share the vocabulary here, so nothing is re-encoded"),
+    "speculation_type": _nowhere("no model of this family has layers that predict several tokens"),
+    "use_mtp": _nowhere("no model of this family has layers that predict several tokens"),
+    # Ends
+    "max_time": _nowhere("a time limit is not in this release; limit the length"),
+    "stop_strings": _nowhere("stopping at strings is not in this release; cut the decoded text"),
+    # Tokens
+    "token_healing": _nowhere("outputs begin with whole tokens here, not with a text that may break off inside one"),
+    "watermarking_config": _nowhere("watermarks are not in this release; pass a logits processor that makes them"),
+    # Results
+    "return_dict_in_generate": _not_plain(_RESULTS, "only ids are returned in this release; Backend.generate scores"),
+    "output_scores": _not_plain(_RESULTS, "only ids are returned in this release; Backend.generate gives scores too"),
+    "output_logits": _not_plain(_RESULTS, "only ids are returned in this release; Backend.generate gives scores too"),
+    "output_attentions": _not_plain(_RESULTS, "only ids are returned in this release"),
+    "output_hidden_states": _not_plain(_RESULTS, "only ids are returned in this release"),
+    # How it is computed
+    "cache_implementation": _not_plain(_CACHES, "the cache is chosen by the implementation"),
+    "low_memory": _not_plain(_CACHES, "the cache is chosen by the implementation"),
+    "cache_config": _nowhere("the caches of this release have nothing to set"),
+    "max_cache_len": _nowhere("a cache is as long as the longest output can be"),
+    "prefill_chunk_size": _nowhere("prompts of this family are short, and are read at once"),
+    "continuous_batching_config": _nowhere("`generate` writes one batch; requests are queued elsewhere"),
+    "compile_config": _nowhere("compiling the model is the caller's choice, not an option of decoding"),
+    "generation_kwargs": _nowhere("pass options by their own names"),
 }

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bartleby.errors import OptionError, raise_all
-from bartleby.generation.config import DEFAULTS, GenerationConfig, contradictions, listed, unknown_option, value_faults
-
-SAMPLING_ONLY = ("temperature", "top_k", "top_p")
-BEAMS_ONLY = ("early_stopping", "length_penalty")
+from bartleby.generation.config import GenerationConfig
+from bartleby.generation.faults import contradictions, idle, value_faults
+from bartleby.generation.options import DEFAULTS, listed, unknown_option
 
 
 def resolve_options(defaults: GenerationConfig, overrides: Mapping[str, Any]) -> GenerationConfig:
@@ -85,10 +84,4 @@ def _without_effect(options: GenerationConfig, given: set[str]) -> Iterator[str]
         yield "Both `max_length` and `max_new_tokens` are set: `max_new_tokens` decides."
     if {"min_length", "min_new_tokens"} <= given:
         yield "Both `min_length` and `min_new_tokens` are set: `min_new_tokens` decides."
-    idle = SAMPLING_ONLY if not options.do_sample else ()
-    for name in idle:
-        if name in given and getattr(options, name) != DEFAULTS[name]:
-            yield f"`{name}` has no effect without sampling. Set `do_sample=True` or leave it out."
-    for name in BEAMS_ONLY if options.num_beams == 1 else ():
-        if name in given and getattr(options, name) != DEFAULTS[name]:
-            yield f"`{name}` has no effect without beams. Set `num_beams` above 1 or leave it out."
+    yield from idle(options, given).values()
