@@ -255,3 +255,31 @@ def test_tied_tensors_of_one_place_are_not_read_to_be_compared() -> None:
     others = stored(arrays)
     weights = StoredWeights(others.path, tensors | {name: others.tensor(name) for name in others.names()})
     match(weights, parameter_table(config())).report.raise_if_incomplete()
+
+
+@pytest.mark.parametrize("side", ["encoder", "decoder"])
+@each_model
+def test_a_stack_alone_loads_from_a_full_checkpoint(model_type: str, side: Any) -> None:
+    table = parameter_table(config(model_type), side)
+    full = checkpoint(model_type=model_type)
+    found, report = match(stored(full), table)
+    report.raise_if_incomplete()
+    assert found[f"model.{side}.embed_tokens.weight"].array()[0, 0] == full[SHARED][0, 0]
+    assert found[f"model.{side}.layers.0.fc1.bias"].array()[0] == full[f"model.{side}.layers.0.fc1.bias"][0]
+
+
+@pytest.mark.parametrize("side", ["encoder", "decoder"])
+@each_model
+def test_a_file_of_one_stack_says_by_its_tensors_which_it_is(model_type: str, side: Any) -> None:
+    arrays = checkpoint(side, model_type)
+    assert not any(name.startswith("model.") for name in arrays)
+    match(stored(arrays), parameter_table(config(model_type), side))[1].raise_if_incomplete()
+    other = "decoder" if side == "encoder" else "encoder"
+    missing = match(stored(arrays), parameter_table(config(model_type), other))[1].missing
+    assert len(missing) == len(parameter_table(config(model_type), other))
+
+
+def test_a_causal_lm_loads_from_a_decoder_alone() -> None:
+    found, report = match(stored(checkpoint("decoder")), parameter_table(config(), "causal_lm"))
+    report.raise_if_incomplete()
+    assert found["lm_head.weight"].place == found[DECODER].place

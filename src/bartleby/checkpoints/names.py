@@ -24,6 +24,12 @@ LOGITS_BIAS = "final_logits_bias"
 BARE = re.compile(r"(shared|encoder|decoder)\.")
 """How names begin in files of a bare model, which lack `model.`."""
 
+ALONE = re.compile(r"(embed_tokens|embed_positions|layernorm_embedding|layers|layer_norm)\.")
+"""How names begin in files of one stack alone, which say nowhere else whether it is an encoder or a decoder."""
+
+OWN_PREFIX: dict[Head, str] = {"none": "model.", "encoder": "model.encoder.", "decoder": "model.decoder."}
+"""What models without a head leave off the canonical names."""
+
 REMNANTS = re.compile(r"(model\.)?(encoder|decoder)\.(version|embed_positions\._float_tensor)")
 """Buffers of fairseq that some published files still hold; they carry no weights."""
 
@@ -35,15 +41,21 @@ HEADS = re.compile(
 STORED_FLOATS = ("float64", "float32", "float16", "bfloat16")
 
 
-def canonical_name(file_name: str) -> str:
-    """The canonical name of a tensor that a published file calls `file_name`."""
-    return f"model.{file_name}" if BARE.match(file_name) else file_name
+def canonical_name(file_name: str, stack: str = "") -> str:
+    """The canonical name of a tensor that a published file calls `file_name`; `stack` is which a file has alone."""
+    if BARE.match(file_name):
+        return f"model.{file_name}"
+    return f"model.{stack}.{file_name}" if stack and ALONE.match(file_name) else file_name
+
+
+def own_name(canonical: str, head: Head) -> str:
+    """What a model with `head` calls a parameter, and the file it saves too."""
+    return canonical.removeprefix(OWN_PREFIX.get(head, ""))
 
 
 def file_names(table: Iterable[Parameter], head: Head) -> dict[str, str]:
     """Canonical name -> name in a file, for what a model with `head` saves; tied tensors once."""
-    kept = [parameter.name for parameter in table if parameter.tied_to is None]
-    return {name: name.removeprefix("model.") if head == "none" else name for name in kept}
+    return {parameter.name: own_name(parameter.name, head) for parameter in table if parameter.tied_to is None}
 
 
 @dataclass(frozen=True)
@@ -123,8 +135,9 @@ def _canonical_tensors(stored: StoredWeights) -> tuple[dict[str, StoredTensor], 
     present: dict[str, StoredTensor] = {}
     unused: list[str] = []
     faults: list[str] = []
+    stack = _lone_stack(stored.names())
     for file_name in stored.names():
-        name = canonical_name(file_name)
+        name = canonical_name(file_name, stack)
         if REMNANTS.fullmatch(file_name):
             unused.append(file_name)
         elif name in present:
@@ -133,6 +146,14 @@ def _canonical_tensors(stored: StoredWeights) -> tuple[dict[str, StoredTensor], 
             present[name] = stored.tensor(file_name)
     raise_all(CheckpointError, faults, str(stored.path))
     return present, unused
+
+
+def _lone_stack(file_names: Iterable[str]) -> str:
+    """Which stack a file holds that names none: only decoders look at another stack."""
+    alone = [name for name in file_names if ALONE.match(name)]
+    if not alone:
+        return ""
+    return "decoder" if any(".encoder_attn" in name for name in alone) else "encoder"
 
 
 def _fill_ties(present: dict[str, StoredTensor], wanted: Mapping[str, object], subject: str) -> dict[str, str]:
@@ -181,8 +202,9 @@ def _equal(one: StoredTensor, other: StoredTensor) -> bool:
 
 
 def _is_of_another_head(name: str, wanted: Mapping[str, object]) -> bool:
-    if SHARED not in wanted and (name == SHARED or name.startswith("model.encoder.")):
-        return True  # a decoder alone
+    stacks = [stack for stack in ("model.encoder.", "model.decoder.") if any(each.startswith(stack) for each in wanted)]
+    if SHARED not in wanted and name.startswith(("model.shared.", "model.encoder.", "model.decoder.")):
+        return not name.startswith(tuple(stacks))  # of the stack that a stack alone is not
     return HEADS.fullmatch(name) is not None
 
 
