@@ -75,11 +75,11 @@ LATER: dict[str, Reasons] = {
     "token_healing": _nowhere("outputs begin with whole tokens here, not with a text that may break off inside one"),
     "watermarking_config": _nowhere("watermarks are not in this release; pass a logits processor that makes them"),
     # Results
-    "return_dict_in_generate": _not_plain(_RESULTS, "only ids are returned in this release; Backend.generate scores"),
-    "output_scores": _not_plain(_RESULTS, "only ids are returned in this release; Backend.generate gives scores too"),
-    "output_logits": _not_plain(_RESULTS, "only ids are returned in this release; Backend.generate gives scores too"),
-    "output_attentions": _not_plain(_RESULTS, "only ids are returned in this release"),
-    "output_hidden_states": _not_plain(_RESULTS, "only ids are returned in this release"),
+    "return_dict_in_generate": {"plain": _RESULTS},
+    "output_scores": {"plain": _RESULTS},
+    "output_logits": {"plain": _RESULTS},
+    "output_attentions": {"plain": _RESULTS},
+    "output_hidden_states": {"plain": _RESULTS},
     # How it is computed
     "cache_implementation": _not_plain(_CACHES, "the cache is chosen by the implementation"),
     "low_memory": _not_plain(_CACHES, "the cache is chosen by the implementation"),
