@@ -26,39 +26,23 @@ def _not_plain(reason: str, until: str) -> Reasons:
     return {"plain": reason, "pytorch": until}
 
 
-_RULES = (
-    "encoder_repetition_penalty",
-    "exponential_decay_length_penalty",
-    "sequence_bias",
-    "remove_invalid_values",
-    "renormalize_logits",
-    "typical_p",
-    "min_p",
-    "top_h",
-    "epsilon_cutoff",
-    "eta_cutoff",
-    "forced_decoder_ids",
-)
-
 LATER: dict[str, Reasons] = {
-    # Rules
-    **{name: _nowhere("this token rule is not in this release") for name in _RULES},
     # Searches
     "num_beam_groups": _nowhere("diverse beam groups are not in this release"),
     "diversity_penalty": _nowhere("diverse beam groups are not in this release"),
     "constraints": _nowhere("constrained beam search is not in this release"),
     "force_words_ids": _nowhere("constrained beam search is not in this release"),
-    "penalty_alpha": _not_plain(_STATES, "contrastive search is not in this release"),
+    "penalty_alpha": {"plain": _STATES},
     "dola_layers": _nowhere("contrasting layers needs an output head trained for each, which this family lacks"),
     "guidance_scale": _nowhere(
         "it weighs a prompt against its absence, and the sources of an encoder-decoder cannot be absent"
     ),
     # Writing ahead
-    "num_assistant_tokens": _not_plain(_DRAFTS, "assisted decoding is not in this release"),
-    "num_assistant_tokens_schedule": _not_plain(_DRAFTS, "assisted decoding is not in this release"),
-    "assistant_confidence_threshold": _not_plain(_DRAFTS, "assisted decoding is not in this release"),
-    "prompt_lookup_num_tokens": _not_plain(_DRAFTS, "assisted decoding is not in this release"),
-    "max_matching_ngram_size": _not_plain(_DRAFTS, "assisted decoding is not in this release"),
+    "num_assistant_tokens": {"plain": _DRAFTS},
+    "num_assistant_tokens_schedule": {"plain": _DRAFTS},
+    "assistant_confidence_threshold": {"plain": _DRAFTS},
+    "prompt_lookup_num_tokens": {"plain": _DRAFTS},
+    "max_matching_ngram_size": {"plain": _DRAFTS},
     "is_assistant": _nowhere("`assistant_model` says which model assists"),
     "assistant_early_exit": _nowhere("it needs a model trained to exit early, which this family has not"),
     "assistant_ensemble_weight": _nowhere(
@@ -69,8 +53,8 @@ LATER: dict[str, Reasons] = {
     "speculation_type": _nowhere("no model of this family has layers that predict several tokens"),
     "use_mtp": _nowhere("no model of this family has layers that predict several tokens"),
     # Ends
-    "max_time": _nowhere("a time limit is not in this release; limit the length"),
-    "stop_strings": _nowhere("stopping at strings is not in this release; cut the decoded text"),
+    "max_time": {"plain": "the plain definition gives the same answer however slow it is; limit the length"},
+    "stop_strings": {"plain": "the plain definition knows no tokenizer; cut the decoded text"},
     # Tokens
     "token_healing": _nowhere("outputs begin with whole tokens here, not with a text that may break off inside one"),
     "watermarking_config": _nowhere("watermarks are not in this release; pass a logits processor that makes them"),
@@ -82,7 +66,7 @@ LATER: dict[str, Reasons] = {
     "output_hidden_states": {"plain": _RESULTS},
     # How it is computed
     "cache_implementation": _not_plain(_CACHES, "the cache is chosen by the implementation"),
-    "low_memory": _not_plain(_CACHES, "the cache is chosen by the implementation"),
+    "low_memory": {"plain": _CACHES},
     "cache_config": _nowhere("the caches of this release have nothing to set"),
     "max_cache_len": _nowhere("a cache is as long as the longest output can be"),
     "prefill_chunk_size": _nowhere("prompts of this family are short, and are read at once"),

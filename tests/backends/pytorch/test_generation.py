@@ -256,7 +256,9 @@ def test_options_and_arguments_that_cannot_be_are_refused_with_a_reason() -> Non
         model.generate(ids, num_beam=2)
     with pytest.raises(OptionError, match="`streamer` must be None with beams"):
         model.generate(ids, num_beams=4, streamer=object())
-    with pytest.raises(OptionError, match=r"2 faults:\n.*`synced_gpus` must be None.*\n.*`custom_generate` must be None"):
+    with pytest.raises(
+        OptionError, match=r"2 faults:\n.*`synced_gpus` must be None.*\n.*`custom_generate` must be None"
+    ):
         model.generate(ids, synced_gpus=True, custom_generate="someone/loop")
     with pytest.raises(OptionError, match="two names of one thing"):
         model.generate(ids, input_ids=ids)

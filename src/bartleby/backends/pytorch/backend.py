@@ -10,8 +10,10 @@ from torch import Tensor
 
 from bartleby.backends.protocol import Texts, check_request, check_texts
 from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
-from bartleby.backends.pytorch.inputs import Prepared
+from bartleby.backends.pytorch.company import Company
+from bartleby.backends.pytorch.generation import check_company
 from bartleby.backends.pytorch.heads import ConditionalGeneration
+from bartleby.backends.pytorch.inputs import Prepared
 from bartleby.backends.pytorch.search import REASONS, SeededNoise, Written
 from bartleby.errors import ShapeError
 from bartleby.family.config import PreTrainedConfig
@@ -63,6 +65,7 @@ class PyTorchBackend:
     ) -> Generated:
         """As `Backend.generate`."""
         options.validate(self.name, self.config.vocab_size)
+        check_company(Company(), options)
         check_request(input_ids, options, decoder_input_ids, self.config)
         prompts = whole_prompts(options, decoder_input_ids, len(input_ids))
         results: Generated = [[] for _ in input_ids]

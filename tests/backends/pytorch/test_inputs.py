@@ -1,0 +1,66 @@
+import pytest
+
+torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
+
+from bartleby.backends.pytorch.inputs import Inputs, by_prompt_length, given_states, prepare  # noqa: E402
+from bartleby.errors import OptionError, ShapeError  # noqa: E402
+from tests.backends.pytorch.test_generation import batch, model_of  # noqa: E402
+
+
+def test_the_start_token_is_put_before_prompts_that_lack_it() -> None:
+    model = model_of("bart")
+    start = model.config.decoder_start_token_id
+    given = batch(model)
+
+    def prompts(ids: list[list[int]], mask: list[list[int]] | None = None) -> list[list[int]]:
+        more = None if mask is None else torch.tensor(mask)
+        inputs = Inputs(**given, decoder_input_ids=torch.tensor(ids), decoder_attention_mask=more)
+        return prepare(model, inputs, model.generation_config).prompts.tolist()
+
+    assert prompts([[7], [8], [9]]) == [[start, 7], [start, 8], [start, 9]]
+    assert prompts([[start, 7]] * 3) == [[start, 7]] * 3
+    padded = [[1, start, 7], [start, 7, 8], [1, 1, start]]
+    assert prompts(padded, [[0, 1, 1], [1, 1, 1], [0, 0, 1]]) == padded
+
+
+def test_prompts_are_written_by_where_they_end() -> None:
+    model = model_of("bart")
+    start = model.config.decoder_start_token_id
+    inputs = Inputs(
+        **batch(model),
+        decoder_input_ids=torch.tensor([[start, 7, 8], [start, 1, 1], [start, 9, 9]]),
+        decoder_attention_mask=torch.tensor([[1, 1, 1], [1, 0, 0], [1, 1, 1]]),
+    )
+    prepared = prepare(model, inputs, model.generation_config)
+    groups = [(rows.tolist(), part.prompts.tolist()) for rows, part in by_prompt_length(prepared)]
+    assert groups == [([1], [[start]]), ([0, 2], [[start, 7, 8], [start, 9, 9]])]
+
+
+def test_encoder_states_are_taken_in_every_form() -> None:
+    states = torch.zeros(2, 3, 16)
+    for form in ((states,), [states], {"last_hidden_state": states}, states):
+        found = given_states(form, torch.device("cpu"))
+        assert found is not None
+        assert found.last_hidden_state is states
+    assert given_states(None, torch.device("cpu")) is None
+
+
+def test_a_row_that_is_all_padding_is_refused() -> None:
+    model = model_of("bart")
+    with pytest.raises(ShapeError, match="`attention_mask` must leave something of every row"):
+        prepare(
+            model,
+            Inputs(input_ids=torch.tensor([[5, 2], [6, 2]]), attention_mask=torch.tensor([[1, 1], [0, 0]])),
+            model.generation_config,
+        )
+
+
+def test_a_decoder_alone_may_look_at_given_states() -> None:
+    model = model_of("bart", "causal_lm")
+    ids, states = torch.tensor([[5, 6]]), torch.randn(1, 3, model.config.d_model, dtype=torch.float64)
+    with_states = model.generate(ids, encoder_hidden_states=states, max_new_tokens=6, min_new_tokens=6)
+    step = model(with_states[:, :-1], encoder_hidden_states=states).logits[:, 1:]
+    banned = step.index_fill(2, torch.tensor([2]), -torch.inf)
+    assert torch.equal(banned.argmax(dim=2), with_states[:, 2:])
+    with pytest.raises(OptionError, match="goes on with ids"):
+        model.generate(inputs_embeds=torch.zeros(1, 2, 16))
