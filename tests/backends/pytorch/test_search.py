@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from bartleby.generation.rules import rules_for
 from tests.generation.markov import BOS, EOS, PAD, START, VOCABULARY, MarkovDecoder, random_tables
 
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
+
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402  after the skip
 
 from bartleby.backends.pytorch.backend import hypotheses  # noqa: E402  after the skip
 from bartleby.backends.pytorch.rules import applied  # noqa: E402
@@ -138,6 +141,38 @@ def test_keeping_all_rows_changes_nothing(options: dict[str, Any], seed: int, sa
     whole, writer = outcome(whole=True, pause=pause)
     assert same(whole, outcome()[0])
     assert set(writer.rows_asked) == {3 * config.num_beams}  # the same shapes in every step
+
+
+class NothingWaits(TorchDispatchMode):
+    """Fails where the next step of the program depends on a number of the device."""
+
+    WAITING = ("aten._local_scalar_dense", "aten.nonzero", "aten.is_nonzero", "aten.equal", "aten.masked_select")
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert not str(function).startswith(self.WAITING), function
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+@pytest.mark.parametrize("samples", [False, True])
+@pytest.mark.parametrize("early_stopping", [True, False, "never"])
+def test_between_pauses_no_step_waits_for_the_device(beams: int, samples: bool, early_stopping: bool | str) -> None:
+    options = GenerationConfig(
+        **TOKENS, num_beams=beams, max_length=9, do_sample=samples, no_repeat_ngram_size=2, repetition_penalty=1.2,
+        encoder_no_repeat_ngram_size=2, min_length=3, bad_words_ids=[[5], [6, 7]], suppress_tokens=[11],
+        forced_bos_token_id=6, forced_eos_token_id=EOS, **({"top_k": 5, "top_p": 0.9} if samples else {}),
+        **({"early_stopping": early_stopping} if beams > 1 else {}),
+    )  # fmt: skip
+    tables = random_tables(1, sources=3)
+    writer, prompts = DriftingWriter(tables), torch.full((3, 1), START)
+    rules = applied(rules_for(options, 1, SOURCES), CPU)
+    noise = SharedNoise(3) if samples else None
+    task = Task(options, rules, prompts, options.max_length, noise, whole=True, pause=100)
+    with NothingWaits():
+        output = search(task, writer)
+    assert (output.lengths > 0).all()
+    with pytest.raises(AssertionError, match="aten"), NothingWaits():  # what it looks for does happen otherwise
+        search(replace(task, whole=False), DriftingWriter(tables))
 
 
 class Watcher:
