@@ -1,0 +1,88 @@
+"""From `assistant_model` or `prompt_lookup_num_tokens` to who writes ahead of which model, for each source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from bartleby.backends.pytorch.assisted import Opener
+from bartleby.backends.pytorch.drafts import LookupDraft, ModelDraft, Pace
+from bartleby.backends.pytorch.inputs import Prepared
+from bartleby.backends.pytorch.reading import ModelReader
+from bartleby.backends.pytorch.rules import Rule
+from bartleby.backends.pytorch.search import Task
+from bartleby.errors import OptionError, raise_all
+from bartleby.generation.config import GenerationConfig
+from bartleby.generation.mode import GenerationMode, mode_of
+
+if TYPE_CHECKING:
+    from bartleby.backends.pytorch.generation import GenerationMixin
+
+
+def openers(reader: ModelReader, task: Task, assistant: GenerationMixin | None, rules: Sequence[Rule]) -> Opener:
+    """How `assisted_search` comes by a model and a draft for each source; the draft follows `rules`."""
+    prepared = reader.prepared
+    if assistant is None:
+        texts = sources_of(prepared)
+        return lambda place: (reader.alone(place), LookupDraft(None if texts is None else texts[place], task.options))
+    helper = ModelReader(assistant, prepared_for(assistant, reader.model, prepared))
+    if task.options.use_cache:
+        helper.take_memory(task.max_length)
+    pace = Pace.of(task.options, assistant.generation_config)
+    follows = replace(task, rules=rules, listener=None)
+    return lambda place: (reader.alone(place), ModelDraft(helper.alone(place), follows, place, pace))
+
+
+def prepared_for(assistant: GenerationMixin, model: GenerationMixin, prepared: Prepared) -> Prepared:
+    """What the assistant reads: the same texts, through its own encoder unless it shares the model's.
+
+    Raises: OptionError if its encoder needs ids that were not given.
+    """
+    states, ids, mask = prepared.states, prepared.sources, prepared.source_mask
+    if assistant.config.is_encoder_decoder and assistant.get_encoder() is not model.get_encoder():
+        if ids is None:
+            raise OptionError("`assistant_model` has an encoder of its own, which needs ids. Pass `input_ids` as well.")
+        mask = None if mask is None else mask.to(assistant.device)
+        states = assistant.get_encoder()(ids.to(assistant.device), mask, return_dict=True).last_hidden_state
+    return replace(prepared, states=states, encoded=None, head_mask=None, cross_head_mask=None, past=None)
+
+
+def sources_of(prepared: Prepared) -> list[Tensor] | None:
+    """The ids of every source (s,), unpadded; None where they are not known or are themselves being written on."""
+    if prepared.sources is None or prepared.states is None:
+        return None
+    if prepared.source_mask is None:
+        return list(prepared.sources)
+    return [ids[mask != 0] for ids, mask in zip(prepared.sources, prepared.source_mask, strict=True)]
+
+
+def check_assistant(model: GenerationMixin, assistant: GenerationMixin | None, options: GenerationConfig) -> None:
+    """Raises: OptionError if nobody could write ahead as asked."""
+    if assistant is not None or options.prompt_lookup_num_tokens is not None:
+        raise_all(OptionError, [*_assistant_faults(model, assistant, options)], "generate")
+
+
+def _assistant_faults(
+    model: GenerationMixin, assistant: GenerationMixin | None, options: GenerationConfig
+) -> Iterator[str]:
+    asked = "prompt_lookup_num_tokens" if assistant is None else "assistant_model"
+    mode = mode_of(options, is_assisted=assistant is not None)
+    if mode is not GenerationMode.ASSISTED_GENERATION:
+        yield f"`{asked}` works with greedy search and sampling, but the options ask for {mode.value}."
+    if assistant is None:
+        return
+    if options.prompt_lookup_num_tokens is not None:
+        yield "`assistant_model` and `prompt_lookup_num_tokens` both write ahead. Set only one of them."
+    ours, theirs = model.config, assistant.config
+    if ours.vocab_size != theirs.vocab_size:
+        yield f"`assistant_model` must have the {ours.vocab_size} tokens of the model, but has {theirs.vocab_size}."
+    if theirs.is_encoder_decoder and not ours.is_encoder_decoder:
+        yield "`assistant_model` must be a decoder alone, as the model is, but has an encoder."
+    if ours.is_encoder_decoder and not theirs.is_encoder_decoder and ours.d_model != theirs.d_model:
+        yield (
+            f"`assistant_model` without an encoder reads the states of the model's, so its `d_model` must be "
+            f"{ours.d_model}, but is {theirs.d_model}."
+        )
