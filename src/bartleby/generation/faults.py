@@ -102,6 +102,11 @@ def _between_searches(options: Options) -> Iterator[str]:
             yield f"`num_beam_groups` must be 1 with `{name}`, but is {options.num_beam_groups}."
     if options.prompt_lookup_num_tokens is not None and options.num_beams > 1:
         yield f"`num_beams` must be 1 with `prompt_lookup_num_tokens`, but is {options.num_beams}."
+    if options.prompt_lookup_num_tokens is not None and options.penalty_alpha and not options.do_sample:
+        yield (
+            f"`penalty_alpha` must be None with `prompt_lookup_num_tokens`, but is {options.penalty_alpha}: "
+            "contrastive search must read every candidate anyway."
+        )
 
 
 def _between_tokens(options: Options) -> Iterator[str]:
