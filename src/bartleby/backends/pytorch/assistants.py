@@ -11,7 +11,7 @@ from torch import Tensor
 from bartleby.backends.pytorch.assisted import Opener
 from bartleby.backends.pytorch.drafts import LookupDraft, ModelDraft, Pace
 from bartleby.backends.pytorch.inputs import Prepared
-from bartleby.backends.pytorch.reading import ModelReader
+from bartleby.backends.pytorch.lookahead import ModelReader
 from bartleby.backends.pytorch.rules import Rule
 from bartleby.backends.pytorch.search import Task
 from bartleby.errors import OptionError, raise_all

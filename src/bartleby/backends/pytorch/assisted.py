@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from bartleby.backends.pytorch.reading import Decoded, ModelReader
+from bartleby.backends.pytorch.lookahead import Decoded, ModelReader
 from bartleby.backends.pytorch.rules import IMPOSSIBLE
 from bartleby.backends.pytorch.search import GOING_ON, Rows, Task, Written
 from bartleby.errors import OptionError

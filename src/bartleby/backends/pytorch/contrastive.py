@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bartleby.backends.pytorch.reading import Decoded, ModelReader
+from bartleby.backends.pytorch.lookahead import Decoded, ModelReader
 from bartleby.backends.pytorch.rules import IMPOSSIBLE
 from bartleby.backends.pytorch.search import Rows, Task, Written, search_shrinking, search_whole
 from bartleby.errors import LengthError, OptionError

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bartleby.backends.pytorch.assisted import Proposal
-from bartleby.backends.pytorch.reading import ModelReader
+from bartleby.backends.pytorch.lookahead import ModelReader
 from bartleby.backends.pytorch.rules import IMPOSSIBLE
 from bartleby.backends.pytorch.search import Task
 from bartleby.generation.config import GenerationConfig
