@@ -6,7 +6,9 @@ BartlebyError
 ├── LengthError (ValueError)          more tokens than there are positions
 ├── VocabularyError (ValueError)      a token id outside the embedding table
 ├── TokenizerError (ValueError)       vocabulary files that cannot be used, or text they cannot encode as asked
+│   └── TextError (TypeError)         something to be encoded that is no text, tokens or ids
 ├── OptionError (ValueError)          a decoding, training or command option that is unknown or contradicts another
+├── ArgumentError (TypeError)         an argument that a call does not have
 ├── DataError (ValueError)            a record of a data file that cannot be read
 ├── CheckpointError (OSError)         a missing, truncated, misshapen or unreadable checkpoint
 │   ├── HubError                      a name that could not be turned into local files
@@ -48,8 +50,16 @@ class TokenizerError(BartlebyError, ValueError):
     """Tokenizer files or arguments that cannot be used."""
 
 
+class TextError(TokenizerError, TypeError):
+    """Something to be encoded that is no text."""
+
+
 class OptionError(BartlebyError, ValueError):
     """An option that is unknown, out of range, or contradicts another."""
+
+
+class ArgumentError(BartlebyError, TypeError):
+    """An argument that a call does not have."""
 
 
 class DataError(BartlebyError, ValueError):

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from bartleby.errors import TokenizerError
+from bartleby.family.config import BartConfig
+from bartleby.tokenization import auto
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.byte_level import (
     BartTokenizer,
@@ -82,3 +84,32 @@ def test_a_forced_download_is_done_once(bart: BartTokenizer, tmp_path: Path, mon
 def test_it_is_a_door_and_not_a_tokenizer() -> None:
     with pytest.raises(TokenizerError, match=r"AutoTokenizer\.from_pretrained"):
         AutoTokenizer()
+
+
+def test_a_class_of_ones_own_is_loaded_by_its_name(bart: BartTokenizer, tmp_path: Path) -> None:
+    class QuillTokenizer(BartTokenizer):
+        pass
+
+    QuillTokenizer(tokenizer_object=bart.backend_tokenizer).save_pretrained(tmp_path)
+    with pytest.raises(TokenizerError, match="asks for QuillTokenizer"):
+        AutoTokenizer.from_pretrained(tmp_path)
+    QuillTokenizer.register_for_auto_class()
+    try:
+        assert type(AutoTokenizer.from_pretrained(tmp_path, use_fast=True)) is QuillTokenizer
+    finally:
+        del auto.TOKENIZER_CLASSES["QuillTokenizer"]
+    with pytest.raises(TokenizerError, match="must be 'AutoTokenizer'"):
+        QuillTokenizer.register_for_auto_class("AutoModel")
+
+
+def test_a_model_type_may_get_a_tokenizer(bart: BartTokenizer) -> None:
+    class QuillConfig(BartConfig):
+        model_type = "quill"
+
+    with pytest.raises(TokenizerError, match="'bart' has a tokenizer"):
+        AutoTokenizer.register(BartConfig, BartTokenizer)
+    AutoTokenizer.register(QuillConfig, fast_tokenizer_class=BartTokenizerFast)
+    try:
+        assert auto.BY_MODEL_TYPE["quill"] is BartTokenizerFast
+    finally:
+        del auto.BY_MODEL_TYPE["quill"]

@@ -207,7 +207,6 @@ def test_a_vocabulary_of_ones_own_keeps_the_ids_of_special_tokens(tokenizer: Ble
     ("options", "error", "says"),
     [
         ({"segmentation": "words"}, TokenizerError, "`segmentation` must be 'published' or 'parlai', but is 'words'"),
-        ({"unk_token": None}, TokenizerError, "needs an `unk_token`"),
         ({"tokenizer_file": "tokenizer.json"}, TokenizerError, "not of `tokenizer_file`"),
         ({"merges_file": "nowhere.txt"}, CheckpointError, "'nowhere.txt' is not a file"),
         ({"merges_file": None, "merges": ["a b c"]}, TokenizerError, "line 1 must be two tokens"),
@@ -241,3 +240,11 @@ def test_published_files_are_saved_byte_for_byte(shared: Path, tmp_path: Path) -
     BlenderbotSmallTokenizer(folder / "vocab.json", folder / "merges.txt").save_vocabulary(tmp_path)
     for name in ("vocab.json", "merges.txt"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_without_a_token_for_the_unknown_nothing_is_encoded(tokenizer: BlenderbotSmallTokenizer) -> None:
+    tokenizer.unk_token = None
+    with pytest.raises(TokenizerError, match="needs an `unk_token`"):
+        tokenizer("hello")
+    tokenizer.unk_token = "__unk__"
+    assert tokenizer("hello")["input_ids"]

@@ -226,3 +226,28 @@ def test_words_are_joined_as_in_the_reference_library(references: Any, words: li
     other = theirs(words, is_split_into_words=True, add_special_tokens=False)
     assert one["input_ids"] == other["input_ids"]
     assert one.word_ids() == other.word_ids()
+
+
+def test_a_word_in_byte_symbols_is_cut_into_pieces(bart: BartTokenizer) -> None:
+    [token] = bart.tokenize(" you")
+    assert bart.bpe("Ġyou") == token == "Ġyou"
+    assert bart.bpe("Ġyouyou").split(" ") == bart.tokenize(" youyou")
+    assert bart.bpe("漢Ġyou字") == "漢 Ġyou 字"  # no byte is spelt so: each stands for itself
+    assert bart.bpe("") == ""
+
+
+def test_the_parts_of_the_encoding_can_be_looked_at(bart: BartTokenizer) -> None:
+    assert bart.byte_encoder[ord(" ")] == "Ġ"
+    assert bart.byte_decoder == {symbol: byte for byte, symbol in bart.byte_encoder.items()}
+    first = next(iter(bart.bpe_ranks))
+    assert bart.bpe_ranks[first] == 0
+    assert "".join(first) in bart.encoder
+
+
+def test_the_fast_classes_take_every_argument_by_place(tmp_path: Path, bart: BartTokenizer) -> None:
+    files = bart.save_vocabulary(tmp_path)
+    made = BartTokenizerFast(*files, None, "replace", "<s>", "</s>", "</s>", "<s>", "<unk>", "<pad>", "<mask>", True)
+    assert made.add_prefix_space
+    assert BartTokenizerFast.slow_tokenizer_class is BartTokenizer
+    assert made.init_kwargs["vocab_file"] == files[0]
+    assert made.init_inputs == ()

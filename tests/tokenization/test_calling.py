@@ -177,13 +177,41 @@ def test_ids_alone(bart: BartTokenizer) -> None:
         (["a", "b"], {"text_pair": ["c"]}, "`text_pair` must be a list of 2 texts, as `text` is, but is 1"),
         ([("a", "b"), "c"], {}, "number 1 must be a pair"),
         ("a", {"paddng": True}, "Did you mean `padding`"),
-        ("a", {"pad_to_max_length": True}, "padding='max_length'"),
         ("a", {"padding_side": "top"}, "`padding_side` must be 'left' or 'right'"),
     ],
 )
 def test_what_is_no_text_or_no_option_is_refused(bart: BartTokenizer, text: Any, options: Any, said: str) -> None:
     with pytest.raises(TokenizerError, match=said):
         bart(text, **options)
+
+
+def test_what_is_no_text_is_a_type_error_too(bart: BartTokenizer) -> None:
+    doors: list[Any] = [bart.tokenize, bart.encode, bart.encode_plus, bart.batch_encode_plus]
+    for door in doors:
+        with pytest.raises(TypeError):
+            door(None)
+
+
+def test_older_names_of_options_still_count(bart: BartTokenizer) -> None:
+    long = "Hello world " * 9
+    cut = bart(long, max_length=7, truncation=True, padding="max_length")["input_ids"]
+    assert bart(long, max_length=7, truncation_strategy="longest_first", pad_to_max_length=True)["input_ids"] == cut
+    assert len(bart("Hi", max_length=7, truncation=True, pad_to_max_length=True)["input_ids"]) == 7
+    with pytest.raises(TokenizerError, match="needs two sequences"):
+        bart(long, max_length=7, truncation_strategy="only_second")
+
+
+def test_options_may_come_in_a_dictionary(bart: BartTokenizer) -> None:
+    assert bart("Hello", tokenizer_kwargs={"add_special_tokens": False}) == bart("Hello", add_special_tokens=False)
+
+
+def test_preparing_a_text_puts_the_space_before_it(bart: BartTokenizer, blenderbot: BlenderbotTokenizer) -> None:
+    assert bart.prepare_for_tokenization("Hello") == ("Hello", {})
+    assert bart.prepare_for_tokenization("Hello", add_prefix_space=True, other=1) == (" Hello", {"other": 1})
+    assert bart.prepare_for_tokenization("Hello", is_split_into_words=True) == (" Hello", {})
+    assert blenderbot.prepare_for_tokenization("Hello") == (" Hello", {})
+    assert blenderbot.prepare_for_tokenization("\tHello") == ("\tHello", {})
+    assert blenderbot.prepare_for_tokenization("") == ("", {})
 
 
 def test_threads_with_different_lengths_do_not_disturb_each_other(trained_bart: BartTokenizer) -> None:

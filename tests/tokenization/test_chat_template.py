@@ -117,7 +117,7 @@ def test_what_is_no_conversation_is_refused(blenderbot: BlenderbotTokenizer, cha
 
 @pytest.mark.parametrize("option", ["return_assistant_tokens_mask", "sanitize_control_tokens"])
 def test_what_is_not_supported_is_not_ignored(blenderbot: BlenderbotTokenizer, option: str) -> None:
-    with pytest.raises(TokenizerError, match=f"`{option}` is not supported"):
+    with pytest.raises(TokenizerError, match=f"`{option}` must be False"):
         blenderbot.apply_chat_template(CHAT, **{option: True})
 
 

@@ -11,6 +11,7 @@ from bartleby.tokenization.files import (
     backend_json,
     merges_of,
     need_files,
+    no_panic,
     read_backend,
     read_json,
     read_merges,
@@ -133,3 +134,17 @@ def test_an_added_token_is_its_fields() -> None:
 def test_fields_that_are_no_token_are_shown(fields: dict[str, Any]) -> None:
     with pytest.raises(TokenizerError, match="does not describe an added token"):
         token_from_dict(fields)
+
+
+def test_a_part_that_breaks_the_library_down_is_an_error_like_any_other(bart: BartTokenizer, tmp_path: Path) -> None:
+    data = json.loads(bart.backend_tokenizer.to_str())
+    data["pre_tokenizer"] = {"type": "FixedLength", "length": 0}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(TokenizerError, match="broke down"):
+        read_backend(path)
+
+
+def test_only_panics_are_turned_into_errors() -> None:
+    with pytest.raises(KeyboardInterrupt), no_panic("here"):
+        raise KeyboardInterrupt

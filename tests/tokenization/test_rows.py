@@ -1,10 +1,11 @@
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, pre_tokenizers
 
 from bartleby.errors import TokenizerError
 from bartleby.tokenization.byte_level import BartTokenizer, BlenderbotTokenizer
-from bartleby.tokenization.rows import what_is_wrong, without_post_processor
+from bartleby.tokenization.rows import Unjoinable, what_is_wrong, without_post_processor
 
 
 def test_the_bare_tokenizer_finds_the_same_tokens_and_adds_none(bart: BartTokenizer) -> None:
@@ -62,3 +63,19 @@ def test_special_tokens_need_their_room(bart: BartTokenizer) -> None:
 def test_the_stride_stays_below_the_window(bart: BartTokenizer) -> None:
     with pytest.raises(TokenizerError, match="`stride` must be below the 3 tokens"):
         bart("Hello world and much more", truncation=True, max_length=5, stride=3, return_overflowing_tokens=True)
+
+
+def test_a_backend_that_breaks_down_on_a_text_is_refused(bart: BartTokenizer) -> None:
+    backend = Tokenizer.from_str(bart.backend_tokenizer.to_str())
+    backend.pre_tokenizer = pre_tokenizers.FixedLength(0)
+    with pytest.raises(TokenizerError, match="broke down on encoding"):
+        BartTokenizer(tokenizer_object=backend)("Hello")
+
+
+def test_special_tokens_that_are_not_set_are_not_added(bart: BartTokenizer) -> None:
+    encode = bart.backend_tokenizer.encode
+    first, second = encode("Hello", add_special_tokens=False), encode("you", add_special_tokens=False)
+    joined = Unjoinable("no sep").process(first, second, False)
+    assert joined.ids == first.ids + second.ids
+    with pytest.raises(TokenizerError, match="no sep"):
+        Unjoinable("no sep").process(first, None, True)

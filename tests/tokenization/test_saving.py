@@ -233,3 +233,50 @@ def test_the_reference_library_reads_our_folders(kind: str, tmp_path: Path, requ
     assert theirs.pad_token_id == ours.pad_token_id
     theirs.save_pretrained(tmp_path / "back")
     assert type(ours).from_pretrained(tmp_path / "back")(TEXT) == ours(TEXT)
+
+
+@pytest.mark.parametrize("templates", ["{{ messages }}", {"default": "a", "tool_use": "b"}])
+def test_chat_templates_may_be_files_of_their_own(bart: BartTokenizer, tmp_path: Path, templates: Any) -> None:
+    bart.chat_template = templates
+    files = bart.save_pretrained(tmp_path, save_jinja_files=True)
+    assert (tmp_path / "chat_template.jinja").is_file()
+    assert "chat_template" not in json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert all(Path(file).is_file() for file in files)
+    assert BartTokenizer.from_pretrained(tmp_path).chat_template == templates
+    bart.chat_template = None
+    bart.save_pretrained(tmp_path)
+    assert BartTokenizer.from_pretrained(tmp_path).chat_template is None
+
+
+def test_chat_templates_can_be_saved_alone(bart: BartTokenizer, tmp_path: Path) -> None:
+    bart.chat_template = "{{ messages }}"
+    config, files = bart.save_chat_templates(tmp_path, {"chat_template": "old", "errors": "replace"})
+    assert config == {"errors": "replace"}
+    assert [Path(file).name for file in files] == ["chat_template.jinja"]
+    config, files = bart.save_chat_templates(tmp_path, {"errors": "replace"}, save_jinja_files=False)
+    assert config == {"chat_template": "{{ messages }}", "errors": "replace"}
+    assert files == []
+    bart.chat_template = {"../default": "a"}
+    with pytest.raises(TokenizerError, match="a name that can be a file's"):
+        bart.save_chat_templates(tmp_path, {})
+
+
+def test_added_tokens_turn_into_fields_and_back() -> None:
+    token = AddedToken("<a>", lstrip=True, special=True)
+    nested = {"tokens": [token, "<b>"], "one": token}
+    saved = BartTokenizer.convert_added_tokens(nested, save=True)
+    assert saved["one"]["__type"] == "AddedToken"
+    assert json.loads(json.dumps(saved)) == saved
+    assert BartTokenizer.convert_added_tokens(saved) == nested
+    assert BartTokenizer.convert_added_tokens(token, save=True, add_type_field=False).keys() == {
+        "content",
+        "single_word",
+        "lstrip",
+        "rstrip",
+        "normalized",
+    }
+
+
+def test_nothing_is_pushed(bart: BartTokenizer, tmp_path: Path) -> None:
+    with pytest.raises(TokenizerError, match="hf upload"):
+        bart.push_to_hub("name")

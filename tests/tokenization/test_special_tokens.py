@@ -107,11 +107,35 @@ def test_the_documented_patterns(bart: BartTokenizer) -> None:
 def test_a_refused_assignment_changes_nothing(bart: BartTokenizer) -> None:
     with pytest.raises(TokenizerError, match="'cls_double_sep'"):
         bart.special_tokens_pattern = "bert"
-    with pytest.raises(TokenizerError, match="needs sep_token"):
-        bart.sep_token = None
     assert bart.special_tokens_pattern == "cls_double_sep"
-    assert bart.sep_token == "</s>"
     assert bart("Hello")["input_ids"][-1] == 2
+
+
+def test_a_token_may_be_missing_until_it_is_needed(bart: BartTokenizer) -> None:
+    bart.sep_token_id = None
+    assert bart.sep_token is None
+    assert bart("Hello", "you", add_special_tokens=False)["input_ids"]
+    with pytest.raises(TokenizerError, match="needs sep_token"):
+        bart("Hello")
+    with pytest.raises(TokenizerError, match="needs sep_token"):
+        bart.build_inputs_with_special_tokens([7])
+    bart.sep_token = "</s>"
+    assert bart.build_inputs_with_special_tokens([7]) == [0, 7, 2]
+    assert bart("Hello")["input_ids"][-1] == 2
+
+
+def test_additional_special_tokens_can_be_picked_by_id(bart: BartTokenizer) -> None:
+    bart.additional_special_tokens_ids = [5, 6]
+    assert bart.additional_special_tokens == bart.convert_ids_to_tokens([5, 6])
+    bart.extra_special_tokens_ids = []
+    assert bart.additional_special_tokens == []
+    with pytest.raises(TokenizerError, match=r"\[100000\] are not in the vocabulary"):
+        bart.additional_special_tokens_ids = [100_000]
+
+
+def test_adding_nothing_adds_nothing(bart: BartTokenizer) -> None:
+    assert bart.add_tokens("") == 0
+    assert bart.add_special_tokens({}) == 0
 
 
 def test_a_token_may_hold_a_colon(bart: BartTokenizer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from bartleby.errors import TokenizerError
+from bartleby.errors import TextError, TokenizerError
 from bartleby.tokenization.calling import Calling
 from bartleby.tokenization.decoding import Decoding
 from bartleby.tokenization.encoding import BatchEncoding
@@ -41,6 +41,8 @@ class Assembling(Calling, Decoding):
 
     def _laid_out(self, first: Ids, second: Ids | None) -> list[tuple[int, int, int]]:
         """Each id with its type and whether it is a special token."""
+        if lacking := self.lacking_tokens():
+            raise TokenizerError(lacking)
         laid: list[tuple[int, int, int]] = []
         for name, kind in self.template(second is not None):
             if name == "$A":
@@ -66,7 +68,7 @@ class Assembling(Calling, Decoding):
             return self._encode_rows([tokens], None, {"add_special_tokens": False}, single=True)["input_ids"]  # type: ignore[no-any-return]
         wrong = [item for item in tokens if not isinstance(item, str | int)]
         if wrong:
-            raise TokenizerError(f"`text` must be a string, or a list of tokens or ids, but holds {wrong[0]!r:.100}.")
+            raise TextError(f"`text` must be a string, or a list of tokens or ids, but holds {wrong[0]!r:.100}.")
         return [item if isinstance(item, int) else self.convert_tokens_to_ids(item) for item in tokens]
 
     def prepare_for_model(

@@ -7,6 +7,7 @@ from typing import Any
 
 from bartleby import hub
 from bartleby.errors import TokenizerError
+from bartleby.family.config import PreTrainedConfig
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizer, BlenderbotSmallTokenizerFast
 from bartleby.tokenization.byte_level import (
@@ -55,14 +56,33 @@ class AutoTokenizer:
         `…Fast` subclass, False for the plain class; both give the same ids. `kwargs` go to its `from_pretrained`.
         Raises: TokenizerError for a model outside this family.
         """
-        where = {key: kwargs[key] for key in hub.HubOptions.__annotations__ if key in kwargs}
-        folder = hub.resolve(pretrained_model_name_or_path, weights=False, **where)
-        picked = tokenizer_class(Path(folder) / kwargs.get("subfolder", ""))
+        folder = hub.resolve(pretrained_model_name_or_path, weights=False, **hub.take_hub_options(dict(kwargs)))
+        picked = tokenizer_class(folder)
         if use_fast is not None:
             name = picked.__name__.removesuffix("Fast") + ("Fast" if use_fast else "")
-            picked = TOKENIZER_CLASSES[name]
+            picked = TOKENIZER_CLASSES.get(name, picked)
         kwargs.pop("force_download", None)  # done above; once is enough
         return picked.from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
+
+    @classmethod
+    def register(
+        cls,
+        config_class: type[PreTrainedConfig],
+        slow_tokenizer_class: type[PreTrainedTokenizer] | None = None,
+        fast_tokenizer_class: type[PreTrainedTokenizer] | None = None,
+        exist_ok: bool = False,
+    ) -> None:
+        """Let `from_pretrained` answer with classes of your own: by their names, and by a config's model type.
+
+        Raises: TokenizerError for a model type that has a tokenizer, unless `exist_ok`.
+        """
+        given = [each for each in (slow_tokenizer_class, fast_tokenizer_class) if each is not None]
+        if not given:
+            raise TokenizerError("Give `slow_tokenizer_class` or `fast_tokenizer_class`.")
+        if config_class.model_type in BY_MODEL_TYPE and not exist_ok:
+            raise TokenizerError(f"{config_class.model_type!r} has a tokenizer. Pass exist_ok=True to replace it.")
+        TOKENIZER_CLASSES.update({each.__name__: each for each in given})
+        BY_MODEL_TYPE[config_class.model_type] = given[0]
 
 
 def tokenizer_class(folder: Path) -> type[PreTrainedTokenizer]:

@@ -16,6 +16,7 @@ from tokenizers import AddedToken, Tokenizer
 from bartleby.errors import TokenizerError, raise_all
 from bartleby.family.fields import Check, is_number
 from bartleby.tokenization.assembling import Assembling
+from bartleby.tokenization.backend import Backend
 from bartleby.tokenization.chat_template import ChatTemplates
 from bartleby.tokenization.files import (
     Merges,
@@ -29,12 +30,13 @@ from bartleby.tokenization.files import (
     token_from_dict,
 )
 from bartleby.tokenization.lengths import UNLIMITED, Side
-from bartleby.tokenization.rows import Pipeline, without_post_processor
+from bartleby.tokenization.rows import Pipeline, Unjoinable, without_post_processor
 from bartleby.tokenization.saving import Saving
 from bartleby.tokenization.special_tokens import NAMES, Token, as_special, checked_tokens
 from bartleby.tokenization.vocabulary_training import train_backend
 
 SIDES = ("left", "right")
+SURROUND = ("add_bos_token", "add_eos_token")
 FLAG = Check("true or false", lambda value: isinstance(value, bool | None))
 CHECKS = {
     "model_max_length": Check(
@@ -48,7 +50,7 @@ CHECKS = {
 """What options must be: a tokenizer_config.json may say anything."""
 
 
-class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
+class PreTrainedTokenizer(ChatTemplates, Assembling, Backend, Saving):
     """Text to ids and back. Not used by itself: see BartTokenizer, BlenderbotTokenizer, BlenderbotSmallTokenizer."""
 
     vocab_files_names: ClassVar[dict[str, str]] = {
@@ -64,6 +66,10 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
     padding_side: Side = "right"
     truncation_side: Side = "right"
     is_fast: bool = False
+    slow_tokenizer_class: ClassVar[type[PreTrainedTokenizer] | None] = None
+    pretrained_vocab_files_map: ClassVar[dict[str, dict[str, str]]] = {}
+    pretrained_init_configuration: ClassVar[dict[str, dict[str, Any]]] = {}
+    max_model_input_sizes: ClassVar[dict[str, int]] = {}
     can_save_slow_tokenizer: bool = True
     pad_token_type_id: int = 0
     split_special_tokens: bool
@@ -98,7 +104,10 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
         """
         self._named_tokens = {name: as_token(name, options.pop(name, None)) for name in NAMES}
         self._additional_tokens = additional_tokens(options)
+        surround = {name: value for name in SURROUND if (value := options.pop(name, None)) is not None}
         self._set_options(options)
+        sources = {"vocab_file": vocab_file, "merges_file": merges_file, "tokenizer_file": tokenizer_file}
+        self._sources = {name: source if is_path(source) else None for name, source in sources.items()}
         self._variants: dict[tuple[bool | None, bool], Self] = {}
         self._warned_too_long = False
         if tokenizer_object is not None:
@@ -113,6 +122,8 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
         self._tokenizer.no_padding()
         self._add_missing_tokens(added_tokens_decoder or {})
         self._refresh()
+        for name, value in surround.items():
+            setattr(self, name, value)
 
     # ---- what a subclass says ------------------------------------------------------------------------------------
 
@@ -194,7 +205,9 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
         self._tokenizer.encode_special_tokens = bool(self.split_special_tokens)
         self.adjust_backend()
         numbers = self.num_special_tokens_to_add(False), self.num_special_tokens_to_add(True)
-        self._pipeline = Pipeline(without_post_processor(self._tokenizer), self._tokenizer.post_processor, numbers)
+        lacking = self.lacking_tokens()
+        joiner = Unjoinable(lacking) if lacking else self._tokenizer.post_processor
+        self._pipeline = Pipeline(without_post_processor(self._tokenizer), joiner, numbers)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Options that shape the backend take effect when they are assigned."""
@@ -224,6 +237,16 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
             self._variants[space, split] = made
         return self._variants[space, split]
 
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str | type = "AutoTokenizer") -> None:
+        """Let AutoTokenizer load, in this process, checkpoints whose files name this class: for classes of your own."""
+        from bartleby.tokenization.auto import TOKENIZER_CLASSES  # which imports this module
+
+        name = auto_class if isinstance(auto_class, str) else auto_class.__name__
+        if name != "AutoTokenizer":
+            raise TokenizerError(f"`auto_class` must be 'AutoTokenizer', but is {name!r}.")
+        TOKENIZER_CLASSES[cls.__name__] = cls
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_variants": {}}
 
@@ -234,53 +257,7 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
             f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map})"
         )
 
-    # ---- the vocabulary ------------------------------------------------------------------------------------------
-
-    @property
-    def backend_tokenizer(self) -> Tokenizer:
-        """The `tokenizers.Tokenizer` itself."""
-        return self._tokenizer
-
-    @property
-    def decoder(self) -> Any:
-        """The part of the backend that makes text of tokens."""
-        return self._tokenizer.decoder
-
-    @property
-    def vocab_size(self) -> int:
-        """Size of the vocabulary without tokens added behind it; `len()` counts those too."""
-        return int(self._tokenizer.get_vocab_size(with_added_tokens=False))
-
-    def get_vocab(self) -> dict[str, int]:
-        """Token -> id, added tokens included."""
-        return dict(self._tokenizer.get_vocab(with_added_tokens=True))
-
-    @property
-    def vocab(self) -> dict[str, int]:
-        return self.get_vocab()
-
-    @property
-    def added_tokens_decoder(self) -> dict[int, AddedToken]:
-        """Id -> token, of the tokens that are never split."""
-        return dict(sorted(self._tokenizer.get_added_tokens_decoder().items()))
-
-    @property
-    def added_tokens_encoder(self) -> dict[str, int]:
-        return {token.content: index for index, token in self.added_tokens_decoder.items()}
-
-    def get_added_vocab(self) -> dict[str, int]:
-        """Token -> id, of the tokens that are never split."""
-        return self.added_tokens_encoder
-
-    @property
-    def max_len_single_sentence(self) -> int:
-        """How many tokens of one text fit beside the special ones."""
-        return self.model_max_length - self.num_special_tokens_to_add(False)
-
-    @property
-    def max_len_sentences_pair(self) -> int:
-        """How many tokens of two texts fit beside the special ones."""
-        return self.model_max_length - self.num_special_tokens_to_add(True)
+    # ---- a vocabulary of one's own ------------------------------------------------------------------------------
 
     def train_new_from_iterator(
         self,
@@ -311,7 +288,7 @@ class PreTrainedTokenizer(ChatTemplates, Assembling, Saving):
                 special.setdefault(str(token), token)
         learnt = self._learn(text_iterator, vocab_size, list(special.values()), length, kwargs)
         options: dict[str, Any] = {
-            **self.init_kwargs,
+            **self._options(),
             **named,
             "additional_special_tokens": additional,
             "name_or_path": "",

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Encoding, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from bartleby.errors import TokenizerError
 from bartleby.tokenization.base import PreTrainedTokenizer, PreTrainedTokenizerFast
 from bartleby.tokenization.byte_level import BlenderbotTokenizer
+from bartleby.tokenization.checkpoints import published_files, published_lengths
 from bartleby.tokenization.files import Merges, StrPath, Vocabulary, need_files, read_merges, read_vocabulary
 from bartleby.tokenization.special_tokens import Token
 from bartleby.tokenization.subword_nmt import Lesson, Splitting, SubwordEncoder, Subwords, text_of
@@ -47,6 +48,16 @@ def splitting(segmentation: Segmentation) -> Splitting:
     return Splitting(normalizers.Sequence(steps), pre_tokenizers.Split(Regex(word), "removed", invert=True))
 
 
+class Speechless:
+    """In the place of an encoder while there is no token for what the vocabulary lacks: it refuses to encode."""
+
+    def encode_batch(
+        self, input: Sequence[Any], is_pretokenized: bool = False, add_special_tokens: bool = True
+    ) -> list[Encoding]:
+        """Raises: TokenizerError."""
+        raise TokenizerError("Encoding needs an `unk_token`: many characters are not in the vocabulary. Set one.")
+
+
 class BlenderbotSmallTokenizer(PreTrainedTokenizer):
     """Blenderbot-Small's tokenizer: no special tokens are added, and text comes back lower-cased.
 
@@ -54,7 +65,13 @@ class BlenderbotSmallTokenizer(PreTrainedTokenizer):
     splits text as the model's makers did, "published" as the published tokenizer does; the ids differ.
     """
 
-    vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "vocab.json", "merges_file": "merges.txt"}
+    vocab_files_names: ClassVar[dict[str, str]] = {
+        "vocab_file": "vocab.json",
+        "merges_file": "merges.txt",
+        "tokenizer_config_file": "tokenizer_config.json",
+    }
+    pretrained_vocab_files_map = published_files("blenderbot-small", vocab_files_names)
+    max_model_input_sizes = published_lengths("blenderbot-small")
     own_options: ClassVar[tuple[str, ...]] = ("segmentation",)
     first_tokens = ("pad_token", "bos_token", "eos_token", "unk_token")
     default_chat_template = BlenderbotTokenizer.default_chat_template
@@ -106,12 +123,9 @@ class BlenderbotSmallTokenizer(PreTrainedTokenizer):
     def _refresh(self) -> None:
         if self.segmentation not in ("published", "parlai"):
             raise TokenizerError(f"`segmentation` must be 'published' or 'parlai', but is {self.segmentation!r}.")
-        if self.unk_token is None:
-            raise TokenizerError(
-                f"{type(self).__name__} needs an `unk_token`: many characters are not in its vocabulary."
-            )
         super()._refresh()
-        encoder = SubwordEncoder(self._subwords, splitting(self.segmentation), self._tokenizer, self.unk_token)
+        splits, unknown = splitting(self.segmentation), self.unk_token
+        encoder = Speechless() if unknown is None else SubwordEncoder(self._subwords, splits, self._tokenizer, unknown)
         self._pipeline = replace(self._pipeline, tokenizer=encoder)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -129,7 +143,13 @@ class BlenderbotSmallTokenizer(PreTrainedTokenizer):
         return json.dumps(ordered), "#version: 0.2\n" + "".join(f"{first} {second}\n" for first, second in self._merges)
 
     def save_pretrained(
-        self, save_directory: StrPath, legacy_format: bool | None = None, *arguments: Any, **kwargs: Any
+        self,
+        save_directory: StrPath,
+        legacy_format: bool | None = None,
+        filename_prefix: str | None = None,
+        push_to_hub: bool = False,
+        save_format: str | None = None,
+        **kwargs: Any,
     ) -> tuple[str, ...]:
         """Write the tokenizer into a folder, made if need be; returns the files' paths.
 
@@ -137,7 +157,7 @@ class BlenderbotSmallTokenizer(PreTrainedTokenizer):
         """
         if legacy_format is False:
             raise TokenizerError("`legacy_format` must not be False: tokenizer.json cannot hold this vocabulary.")
-        return super().save_pretrained(save_directory, True, *arguments, **kwargs)
+        return super().save_pretrained(save_directory, True, filename_prefix, push_to_hub, save_format, **kwargs)
 
     def _learn(
         self,
@@ -178,6 +198,8 @@ class BlenderbotSmallTokenizerFast(BlenderbotSmallTokenizer, PreTrainedTokenizer
     The class of this name in older releases reads the vocabulary as bytes, which it is not; here the ids are right.
     `add_prefix_space` and `trim_offsets` have nothing to act on: no token holds a space.
     """
+
+    slow_tokenizer_class = BlenderbotSmallTokenizer
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, ClassVar
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
@@ -15,7 +16,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from bartleby.errors import TokenizerError
 from bartleby.tokenization.assembling import Ids
 from bartleby.tokenization.base import PreTrainedTokenizer, PreTrainedTokenizerFast
-from bartleby.tokenization.files import Merges, StrPath, Vocabulary
+from bartleby.tokenization.checkpoints import published_files, published_lengths
+from bartleby.tokenization.files import Merges, StrPath, Vocabulary, merges_of
 from bartleby.tokenization.special_tokens import Token
 
 
@@ -62,6 +64,30 @@ class ByteLevelTokenizer(PreTrainedTokenizer):
             space = bool(self.add_prefix_space)
             self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space, use_regex=use_regex)
 
+    @property
+    def byte_encoder(self) -> dict[int, str]:
+        """Byte -> the character that stands for it in the vocabulary."""
+        return {byte: symbol for symbol, byte in BYTE_OF.items()}
+
+    @property
+    def byte_decoder(self) -> dict[str, int]:
+        """The character that stands for a byte in the vocabulary -> the byte."""
+        return dict(BYTE_OF)
+
+    @property
+    def bpe_ranks(self) -> dict[tuple[str, str], int]:
+        """Each merge and its place among the merges: the first is tried first."""
+        return {pair: rank for rank, pair in enumerate(merges_of(self._tokenizer))}
+
+    def bpe(self, token: str) -> str:
+        """The pieces of a word that is already spelt in byte symbols ("Ġhello"), with a space between them."""
+        vocabulary = self.encoder
+        pieces: list[str] = []
+        for is_known, symbols in groupby(token, key=vocabulary.__contains__):  # no merge has a symbol it does not have
+            run = "".join(symbols)
+            pieces += [piece.value for piece in self._tokenizer.model.tokenize(run)] if is_known else list(run)
+        return " ".join(pieces)
+
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """The text that tokens stand for; `errors` says what becomes of bytes that are no UTF-8."""
         if self.errors == "replace":
@@ -95,6 +121,8 @@ class BartTokenizer(ByteLevelTokenizer):
     """
 
     special_tokens_pattern = "cls_double_sep"
+    pretrained_vocab_files_map = published_files("bart", PreTrainedTokenizer.vocab_files_names)
+    max_model_input_sizes = published_lengths("bart")
 
     def __init__(
         self,
@@ -146,6 +174,12 @@ class BlenderbotTokenizer(ByteLevelTokenizer):
     `trim_offsets` says: both as in the published tokenizer.
     """
 
+    vocab_files_names: ClassVar[dict[str, str]] = {
+        **PreTrainedTokenizer.vocab_files_names,
+        "tokenizer_config_file": "tokenizer_config.json",
+    }
+    pretrained_vocab_files_map = published_files("blenderbot", vocab_files_names)
+    max_model_input_sizes = published_lengths("blenderbot")
     special_tokens_pattern = "eos"
     first_tokens = ("pad_token", "bos_token", "eos_token", "unk_token", "mask_token")
     default_chat_template = (
@@ -195,29 +229,81 @@ class BlenderbotTokenizer(ByteLevelTokenizer):
 class BartTokenizerFast(BartTokenizer, PreTrainedTokenizerFast):
     """BartTokenizer under its other published name, and with that name's order of arguments."""
 
+    slow_tokenizer_class = BartTokenizer
+
     def __init__(
         self,
         vocab_file: StrPath | Mapping[str, int] | None = None,
         merges_file: StrPath | Sequence[Any] | None = None,
         tokenizer_file: StrPath | None = None,
         errors: str = "replace",
+        bos_token: Token = "<s>",
+        eos_token: Token = "</s>",
+        sep_token: Token = "</s>",
+        cls_token: Token = "<s>",
+        unk_token: Token = "<unk>",
+        pad_token: Token = "<pad>",
+        mask_token: Token = "<mask>",
+        add_prefix_space: bool = False,
+        trim_offsets: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocab_file, merges_file, errors, tokenizer_file=tokenizer_file, **kwargs)
+        super().__init__(
+            vocab_file,
+            merges_file,
+            errors,
+            bos_token=bos_token,
+            eos_token=eos_token,
+            sep_token=sep_token,
+            cls_token=cls_token,
+            unk_token=unk_token,
+            pad_token=pad_token,
+            mask_token=mask_token,
+            add_prefix_space=add_prefix_space,
+            trim_offsets=trim_offsets,
+            tokenizer_file=tokenizer_file,
+            **kwargs,
+        )
 
 
 class BlenderbotTokenizerFast(BlenderbotTokenizer, PreTrainedTokenizerFast):
     """BlenderbotTokenizer under its other published name, and with that name's order of arguments."""
 
+    slow_tokenizer_class = BlenderbotTokenizer
+
     def __init__(
         self,
         vocab_file: StrPath | Mapping[str, int] | None = None,
         merges_file: StrPath | Sequence[Any] | None = None,
         tokenizer_file: StrPath | None = None,
         errors: str = "replace",
+        bos_token: Token = "<s>",
+        eos_token: Token = "</s>",
+        sep_token: Token = "</s>",
+        cls_token: Token = "<s>",
+        unk_token: Token = "<unk>",
+        pad_token: Token = "<pad>",
+        mask_token: Token = "<mask>",
+        add_prefix_space: bool = True,
+        trim_offsets: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocab_file, merges_file, errors, tokenizer_file=tokenizer_file, **kwargs)
+        super().__init__(
+            vocab_file,
+            merges_file,
+            errors,
+            bos_token=bos_token,
+            eos_token=eos_token,
+            sep_token=sep_token,
+            cls_token=cls_token,
+            unk_token=unk_token,
+            pad_token=pad_token,
+            mask_token=mask_token,
+            add_prefix_space=add_prefix_space,
+            trim_offsets=trim_offsets,
+            tokenizer_file=tokenizer_file,
+            **kwargs,
+        )
 
 
 RobertaTokenizer = BartTokenizer

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Self, Unpack
 
-from bartleby.errors import TokenizerError
+from bartleby.errors import TextError, TokenizerError
 from bartleby.tokenization.encoding import BatchEncoding
 from bartleby.tokenization.lengths import PaddingStrategy, Side, TruncationStrategy, resolve_lengths
 from bartleby.tokenization.padding import pad_columns
@@ -18,10 +18,6 @@ from bartleby.tokenization.special_tokens import SpecialTokens
 logger = logging.getLogger(__name__)
 
 CALL_OPTIONS = frozenset(CallOptions.__annotations__)
-REPLACED = {
-    "truncation_strategy": "truncation='longest_first' (or another strategy)",
-    "pad_to_max_length": "padding='max_length'",
-}
 
 
 class Calling(SpecialTokens):
@@ -62,6 +58,7 @@ class Calling(SpecialTokens):
         return_offsets_mapping: bool = False,
         return_length: bool = False,
         verbose: bool = True,
+        tokenizer_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> BatchEncoding:
         """Encode a text or a list of texts, each alone or with a second one.
@@ -89,10 +86,11 @@ class Calling(SpecialTokens):
             "return_offsets_mapping": return_offsets_mapping,
             "return_length": return_length,
             "verbose": verbose,
+            "tokenizer_kwargs": tokenizer_kwargs,
         }
         options.update(kwargs)  # type: ignore[typeddict-item]
         if text is None and text_target is None:
-            raise TokenizerError("`text` must be a text or a list of texts, but is None; give `text` or `text_target`.")
+            raise TextError("`text` must be a text or a list of texts, but is None; give `text` or `text_target`.")
         source = None if text is None else self._encode(text, text_pair, options)
         target = None if text_target is None else self._encode(text_target, text_pair_target, options)
         if source is not None and target is not None:
@@ -142,6 +140,11 @@ class Calling(SpecialTokens):
                 )
             space = True  # documented for the plain classes: a space before each word, the first included
         tokenizer = self._variant(space, given.pop("split_special_tokens", None))
+        if given.pop("pad_to_max_length", None) and not given.get("padding"):
+            given["padding"] = PaddingStrategy.MAX_LENGTH
+        older = given.pop("truncation_strategy", None)
+        if older is not None and given.get("truncation") is None:
+            given["truncation"] = older
         lengths = resolve_lengths(
             given.pop("padding", False),
             given.pop("truncation", None),
@@ -201,10 +204,17 @@ class Calling(SpecialTokens):
     def batch_encode_plus(self, batch_text_or_text_pairs: Any, **options: Unpack[CallOptions]) -> BatchEncoding:
         """Encode a list of texts, or of pairs of texts; the options are those of a call."""
         if not isinstance(batch_text_or_text_pairs, list | tuple):
-            raise TokenizerError(
-                f"`batch_text_or_text_pairs` must be a list, but is {batch_text_or_text_pairs!r:.100}."
-            )
+            raise TextError(f"`batch_text_or_text_pairs` must be a list, but is {batch_text_or_text_pairs!r:.100}.")
         return self._encode_rows(list(batch_text_or_text_pairs), None, options, single=False)
+
+    def prepare_for_tokenization(
+        self, text: str, is_split_into_words: bool = False, **kwargs: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """The text with the space that `add_prefix_space` puts before its first word, and the keywords left over."""
+        space = kwargs.pop("add_prefix_space", self.add_prefix_space) if hasattr(self, "add_prefix_space") else False
+        if (space or (is_split_into_words and hasattr(self, "add_prefix_space"))) and text and not text[0].isspace():
+            text = f" {text}"
+        return text, kwargs
 
     def tokenize(
         self, text: Text, pair: Text | None = None, add_special_tokens: bool = False, **kwargs: Any
@@ -281,14 +291,14 @@ class Calling(SpecialTokens):
 def is_batch(text: Any, split: bool) -> bool:
     """Whether `text` is a list of texts rather than one.
 
-    Raises: TokenizerError when it is neither.
+    Raises: TextError when it is neither.
     """
     if isinstance(text, str) and not split:
         return False
     if isinstance(text, list | tuple):
         return not split or (len(text) > 0 and isinstance(text[0], list | tuple))
     wanted = "a list of words, or a list of those" if split else "a string or a list of strings"
-    raise TokenizerError(f"`text` must be {wanted}, but is {text!r:.100} ({type(text).__name__}).")
+    raise TextError(f"`text` must be {wanted}, but is {text!r:.100} ({type(text).__name__}).")
 
 
 def unzipped(texts: list[Any], split: bool) -> tuple[list[Any], list[Any] | None]:
@@ -319,5 +329,5 @@ def refuse_unknown(options: Mapping[str, Any]) -> None:
     """Raises: TokenizerError naming every option a call does not have."""
     for key in options.keys() - CALL_OPTIONS:
         near = get_close_matches(key, CALL_OPTIONS, n=1)
-        hint = f" Use {REPLACED[key]}." if key in REPLACED else f" Did you mean `{near[0]}`?" if near else ""
+        hint = f" Did you mean `{near[0]}`?" if near else ""
         raise TokenizerError(f"A call has no option `{key}`.{hint}")

@@ -8,10 +8,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from bartleby.errors import TokenizerError, need_extra
+from bartleby.errors import TokenizerError, need_extra, raise_all
 from bartleby.tokenization.calling import Calling
 
 Conversation = Sequence[Mapping[str, Any]]
+NO_MARKS = "`{}` must be False: no template of this family marks what it needs."
 
 
 class ChatTemplates(Calling):
@@ -34,6 +35,8 @@ class ChatTemplates(Calling):
         max_length: int | None = None,
         return_tensors: Any = None,
         return_dict: bool = True,
+        return_assistant_tokens_mask: bool = False,
+        sanitize_control_tokens: bool = False,
         tokenizer_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Any:
@@ -43,13 +46,13 @@ class ChatTemplates(Calling):
         are those the template writes; no others are added. `kwargs` are variables of the template.
         Raises: TokenizerError without a template, for an empty conversation, and for a template that fails.
         """
-        unsupported = [
-            name for name in ("return_assistant_tokens_mask", "sanitize_control_tokens") if kwargs.pop(name, False)
-        ]
-        if unsupported:
-            raise TokenizerError(
-                f"`{unsupported[0]}` is not supported: no template of this family marks what it needs."
-            )
+        asked = {
+            "return_assistant_tokens_mask": return_assistant_tokens_mask,
+            "sanitize_control_tokens": sanitize_control_tokens,
+        }
+        raise_all(
+            TokenizerError, [NO_MARKS.format(name) for name, wanted in asked.items() if wanted], "A chat template"
+        )
         template = self.get_chat_template(chat_template, tools)
         if not isinstance(conversation, list | tuple):
             raise TokenizerError(f"`conversation` must be a list of messages, but is {conversation!r:.100}.")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from bartleby.errors import TokenizerError
+from bartleby.tokenization.files import no_panic
 from bartleby.tokenization.special_tokens import SpecialTokens
 
 # English punctuation and contractions that the published clean-up pulls to the word before, in its order.
@@ -97,7 +98,8 @@ class Decoding(SpecialTokens):
         return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in rows]
 
     def _ids_to_text(self, ids: list[int], skip_special_tokens: bool) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens))
+        with no_panic("on decoding"):
+            return str(self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens))
 
     def _check_ids(self, ids: Sequence[int]) -> None:
         size = len(self)

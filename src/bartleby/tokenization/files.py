@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,31 @@ def read_backend(path: StrPath) -> Tokenizer:
     """
     need_files({"tokenizer_file": path})
     try:
-        return Tokenizer.from_file(os.fspath(path))
+        with no_panic("on loading"):
+            made = Tokenizer.from_file(os.fspath(path))
+            made.encode("a b")  # some parts break down only when they are used
+            return made
+    except TokenizerError:
+        raise
     except Exception as error:  # the library raises bare Exception
         raise TokenizerError(f"{os.fspath(path)} is not a tokenizer.json: {error}. Fetch it again.") from None
+
+
+@contextmanager
+def no_panic(when: str) -> Iterator[None]:
+    """Turn a panic of the tokenizers library, which no `except Exception` catches, into an error of ours.
+
+    Raises: TokenizerError in its place.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise TokenizerError(
+            f"The tokenizers library broke down {when}: {error}. Its tokenizer.json has a part that cannot work; "
+            "fetch it again, or load vocab.json and merges.txt."
+        ) from None
 
 
 def backend_json(tokenizer: Tokenizer) -> str:
@@ -159,8 +182,10 @@ def write_files(folder: StrPath, texts: Mapping[str, str], stale: Iterable[str] 
     draft = Path(tempfile.mkdtemp(prefix=".tokenizer-", dir=target))
     try:
         for name, text in texts.items():
+            (draft / name).parent.mkdir(exist_ok=True)
             (draft / name).write_text(text, encoding="utf-8", newline="\n")
         for name in texts:
+            (target / name).parent.mkdir(exist_ok=True)
             (draft / name).replace(target / name)
         for name in set(stale) - texts.keys():
             (target / name).unlink(missing_ok=True)

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol, TypedDict
 
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding, Tokenizer, processors
 
-from bartleby.errors import TokenizerError
+from bartleby.errors import TextError, TokenizerError
+from bartleby.tokenization.files import no_panic
 from bartleby.tokenization.lengths import Lengths, PaddingStrategy, Side, TruncationStrategy, truncate
 
+PLAIN = processors.TemplateProcessing(single="$A", pair="$A $B:1", special_tokens=[])
 Text = str | Sequence[str]
 """A text, or the words of one that is already split."""
 
@@ -41,6 +43,8 @@ class CallOptions(TypedDict, total=False):
     verbose: bool
     add_prefix_space: bool | None
     split_special_tokens: bool | None
+    pad_to_max_length: bool | None  # older names of padding="max_length" and of truncation
+    truncation_strategy: str | TruncationStrategy | None
     tokenizer_kwargs: dict[str, Any] | None
 
 
@@ -136,6 +140,23 @@ class Pipeline:
         truncate(first, second, limit - reserved, request.lengths, request.truncation_side)
 
 
+@dataclass(frozen=True)
+class Unjoinable:
+    """In the place of a post-processor whose special tokens are not all set: it refuses to add them."""
+
+    fault: str
+
+    def process(self, first: Encoding, second: Encoding | None, add_special_tokens: bool) -> Encoding:
+        """One encoding, or one behind the other.
+
+        Raises: TokenizerError if special tokens are to be added.
+        """
+        if add_special_tokens:
+            raise TokenizerError(self.fault)
+        joined: Encoding = PLAIN.process(first, second, False)
+        return joined
+
+
 def without_post_processor(tokenizer: Tokenizer) -> Tokenizer:
     """A tokenizer that shares the model of another and only encodes.
 
@@ -158,12 +179,13 @@ def without_post_processor(tokenizer: Tokenizer) -> Tokenizer:
 def bare(tokenizer: TextEncoder, texts: Sequence[Text], name: str, split: bool) -> list[Encoding]:
     """The texts encoded without special tokens.
 
-    Raises: TokenizerError naming the first text that is no text.
+    Raises: TextError naming the first text that is no text.
     """
     try:
-        return list(tokenizer.encode_batch(texts, is_pretokenized=split, add_special_tokens=False))
+        with no_panic("on encoding"):
+            return list(tokenizer.encode_batch(texts, is_pretokenized=split, add_special_tokens=False))
     except TypeError:
-        raise TokenizerError(what_is_wrong(texts, name, split)) from None
+        raise TextError(what_is_wrong(texts, name, split)) from None
 
 
 def what_is_wrong(texts: Sequence[Any], name: str, split: bool) -> str:

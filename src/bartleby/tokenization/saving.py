@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
+
+from tokenizers import AddedToken
 
 from bartleby import hub
 from bartleby.errors import CheckpointError, TokenizerError
@@ -24,20 +26,12 @@ from bartleby.tokenization.lengths import Side
 from bartleby.tokenization.special_tokens import NAMES, SpecialTokens
 
 CONFIG, SPECIAL_TOKENS, ADDED_TOKENS = "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"
-CHAT_TEMPLATE = "chat_template.jinja"
+CHAT_TEMPLATE, MORE_TEMPLATES = "chat_template.jinja", "additional_chat_templates"
 
 SPECIAL = {*NAMES, "additional_special_tokens", "extra_special_tokens"}
 
-# Arguments of other releases that have nothing to say here: no code of a checkpoint is ever run, there is one backend.
-WITHOUT_EFFECT = {
-    "use_fast",
-    "trust_remote_code",
-    "from_slow",
-    "legacy",
-    "resume_download",
-    "tokenizer_type",
-    "_commit_hash",
-}
+# Arguments of other releases that have nothing to say here: there is one backend.
+WITHOUT_EFFECT = {"use_fast", "from_slow", "legacy", "tokenizer_type"}
 
 
 class Saving(SpecialTokens):
@@ -50,10 +44,15 @@ class Saving(SpecialTokens):
     padding_side: Side
     truncation_side: Side
     chat_template: str | dict[str, str] | None
+    init_inputs: tuple[Any, ...] = ()
+    _sources: dict[str, Any]
 
     @property
     def init_kwargs(self) -> dict[str, Any]:
-        """The options that make a tokenizer like this one, special tokens included, as they are now."""
+        """The options that make a tokenizer like this one, as they are now, and the files it was made of."""
+        return {**self._sources, **self._options()}
+
+    def _options(self) -> dict[str, Any]:
         names = (*self.OPTIONS, *self.own_options, "padding_side", "truncation_side", "model_input_names")
         return {**{name: getattr(self, name) for name in names}, **self.special_tokens_map_extended}
 
@@ -67,32 +66,28 @@ class Saving(SpecialTokens):
         local_files_only: bool = False,
         token: str | bool | None = None,
         revision: str = "main",
-        subfolder: str = "",
+        trust_remote_code: bool = False,
         **kwargs: Any,
     ) -> Self:
         """The tokenizer of a folder, of a name on the hub, or of a checkpoint shipped with this package.
 
-        `kwargs` are options of the class and win over what the files say.
+        `kwargs` are options of the class and win over what the files say, and `subfolder`. Code of a checkpoint is
+        never run, whatever `trust_remote_code` says.
         Raises: HubError for a name that leads nowhere, CheckpointError for missing files, TokenizerError for bad ones.
         """
-        folder = hub.resolve(
-            pretrained_model_name_or_path,
-            revision=revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            force_download=force_download,
-            weights=False,
-        )
+        where = {"cache_dir": cache_dir, "token": token, "revision": revision, **kwargs}
+        options = hub.take_hub_options(where | {"force_download": force_download, "local_files_only": local_files_only})
+        folder = hub.resolve(pretrained_model_name_or_path, weights=False, **options)
+        hub.take_hub_options(kwargs)
         given = {key: value for key, value in kwargs.items() if key not in WITHOUT_EFFECT}
-        saved = cls._saved_options(Path(folder) / subfolder)
+        saved = cls._saved_options(folder)
         saved["name_or_path"] = os.fspath(pretrained_model_name_or_path)
         return cls(*init_inputs, **{**saved, **given})
 
     @classmethod
     def _saved_options(cls, folder: Path) -> dict[str, Any]:
         """The constructor's arguments as the files of a folder have them."""
-        files = {key: folder / name for key, name in cls.vocab_files_names.items()}
+        files = {key: folder / name for key, name in cls.vocab_files_names.items() if name != CONFIG}
         there = {key: path for key, path in files.items() if path.is_file()}
         if "tokenizer_file" in there:
             there = {"tokenizer_file": there["tokenizer_file"]}
@@ -107,8 +102,8 @@ class Saving(SpecialTokens):
             options |= {key: value for key, value in optional_json(folder / SPECIAL_TOKENS).items() if key in SPECIAL}
             if "tokenizer_file" not in there:
                 options["added_tokens_decoder"] = legacy_added_tokens(folder, options)
-        if (folder / CHAT_TEMPLATE).is_file():
-            options["chat_template"] = read_text(folder / CHAT_TEMPLATE)
+        if templates := templates_in(folder):
+            options["chat_template"] = templates if templates.keys() - {"default"} else templates["default"]
         elif isinstance(config.get("chat_template"), list):
             options["chat_template"] = named_templates(config["chat_template"])
         return {**options, **there}
@@ -119,20 +114,22 @@ class Saving(SpecialTokens):
         legacy_format: bool | None = None,
         filename_prefix: str | None = None,
         push_to_hub: bool = False,
+        save_format: str | None = None,
         **kwargs: Any,
     ) -> tuple[str, ...]:
         """Write the tokenizer into a folder, made if need be; returns the files' paths.
 
         Files of a tokenizer that was there and are not written again are removed: they would be read with the new ones.
         `legacy_format`: True leaves tokenizer.json out, False vocab.json and merges.txt; None writes all of them.
+        `save_jinja_files=True` puts chat templates into files of their own, which releases before 4.43 do not read.
         """
         if push_to_hub:
-            raise TokenizerError(
-                "Save into a folder, then upload it: hf upload NAME FOLDER. Nothing is pushed from here."
-            )
-        if kwargs.pop("save_format", None) not in (None, "hf") or kwargs:
+            self.push_to_hub()
+        jinja = kwargs.pop("save_jinja_files", False)
+        if save_format not in (None, "hf") or kwargs:
             raise TokenizerError(f"save_pretrained has no option {', '.join(kwargs) or 'save_format but hf'}.")
-        texts = {CONFIG: json_text(self._config()), SPECIAL_TOKENS: json_text(self._special_tokens_json())}
+        config, templates = placed_templates(self._config(), self.chat_template, jinja)
+        texts = {CONFIG: json_text(config), SPECIAL_TOKENS: json_text(self._special_tokens_json()), **templates}
         if legacy_format is not False:
             texts["vocab.json"], texts["merges.txt"] = self._vocabulary_texts()
             added = {str(token): index for index, token in self._added_tokens().items() if index >= self._base_size()}
@@ -141,7 +138,45 @@ class Saving(SpecialTokens):
         if legacy_format is not True:
             texts["tokenizer.json"] = backend_json(self._tokenizer)
         readable = dict.fromkeys((*self.vocab_files_names.values(), ADDED_TOKENS, CHAT_TEMPLATE), "")
+        readable |= {f"{MORE_TEMPLATES}/{name}.jinja": "" for name in templates_in(Path(save_directory))}
         return write_files(save_directory, prefixed(texts, filename_prefix), stale=prefixed(readable, filename_prefix))
+
+    def save_chat_templates(
+        self,
+        save_directory: StrPath,
+        tokenizer_config: dict[str, Any],
+        filename_prefix: str | None = None,
+        save_jinja_files: bool = True,
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Write the chat templates as files; returns the config without them, and the paths.
+
+        With `save_jinja_files=False` nothing is written: the config gets them.
+        """
+        config, texts = placed_templates(tokenizer_config, self.chat_template, save_jinja_files)
+        return config, list(write_files(save_directory, prefixed(texts, filename_prefix)) if texts else ())
+
+    def push_to_hub(self, *arguments: Any, **options: Any) -> NoReturn:
+        """Refused: this package uploads nothing.
+
+        Raises: TokenizerError with the command that does.
+        """
+        raise TokenizerError("Save into a folder, then upload it: hf upload NAME FOLDER. Nothing is pushed from here.")
+
+    @classmethod
+    def convert_added_tokens(cls, obj: Any, save: bool = False, add_type_field: bool = True) -> Any:
+        """AddedTokens inside nested lists and mappings as the fields that files hold (`save=True`), or back again."""
+        if isinstance(obj, AddedToken):
+            fields = token_as_dict(obj)
+            if not add_type_field:
+                del fields["special"]  # files without the mark are of releases that did not know the field
+            return (fields | {"__type": "AddedToken"} if add_type_field else fields) if save else obj
+        if isinstance(obj, Mapping):
+            if obj.get("__type") == "AddedToken":
+                return token_from_dict(obj)
+            return {key: cls.convert_added_tokens(value, save, add_type_field) for key, value in obj.items()}
+        if isinstance(obj, list | tuple):
+            return [cls.convert_added_tokens(value, save, add_type_field) for value in obj]
+        return obj
 
     def save_vocabulary(self, save_directory: StrPath, filename_prefix: str | None = None) -> tuple[str, ...]:
         """Write vocab.json and merges.txt alone; returns their paths."""
@@ -170,18 +205,13 @@ class Saving(SpecialTokens):
         }
 
     def _config(self) -> dict[str, Any]:
-        template = self.chat_template
-        config = {**self.init_kwargs, **self.special_tokens_map, "tokenizer_class": type(self).__name__}
+        config = {**self._options(), **self.special_tokens_map, "tokenizer_class": type(self).__name__}
         config["added_tokens_decoder"] = {
             str(index): token_as_dict(token) for index, token in self._added_tokens().items()
         }
-        del config["name_or_path"], config["verbose"]
+        del config["name_or_path"], config["verbose"], config["chat_template"]
         if config["special_tokens_pattern"] == type(self).special_tokens_pattern:
             del config["special_tokens_pattern"]
-        if isinstance(template, Mapping):
-            config["chat_template"] = [{"name": name, "template": text} for name, text in template.items()]
-        elif template is None:
-            del config["chat_template"]
         return dict(sorted(config.items()))
 
 
@@ -204,6 +234,36 @@ def legacy_added_tokens(folder: Path, options: Mapping[str, Any]) -> dict[int, A
         for token in value if isinstance(value, list) else [value]:
             special[str(token.get("content") if isinstance(token, Mapping) else token)] = token
     return {index: added_token(content, special.get(content)) for content, index in added.items()}
+
+
+def placed_templates(
+    config: Mapping[str, Any], templates: str | Mapping[str, str] | None, as_files: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """tokenizer_config.json and the texts of further files, with the chat templates in one or the other.
+
+    Raises: TokenizerError for a template whose name cannot be a file's.
+    """
+    rest = {key: value for key, value in config.items() if key != "chat_template"}
+    if templates is None:
+        return rest, {}
+    if not as_files:
+        if isinstance(templates, str):
+            return dict(sorted({**rest, "chat_template": templates}.items())), {}
+        listed = [{"name": name, "template": text} for name, text in templates.items()]
+        return dict(sorted({**rest, "chat_template": listed}.items())), {}
+    texts = dict(templates) if isinstance(templates, Mapping) else {"default": templates}
+    odd = [name for name in texts if not name or set(name) & set("/\\:\0") or name.startswith(".")]
+    if odd:
+        raise TokenizerError(f"A chat template must have a name that can be a file's, but one is {odd[0]!r}.")
+    places = {name: CHAT_TEMPLATE if name == "default" else f"{MORE_TEMPLATES}/{name}.jinja" for name in texts}
+    return rest, {places[name]: text for name, text in texts.items()}
+
+
+def templates_in(folder: Path) -> dict[str, str]:
+    """Name -> chat template, of those a folder has as files of their own."""
+    files = {"default": folder / CHAT_TEMPLATE}
+    files |= {path.stem: path for path in sorted((folder / MORE_TEMPLATES).glob("*.jinja"))}
+    return {name: read_text(path) for name, path in files.items() if path.is_file()}
 
 
 def named_templates(parts: list[Any]) -> dict[str, str]:

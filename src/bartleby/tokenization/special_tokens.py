@@ -102,7 +102,16 @@ class SpecialTokens:
 
     @property
     def additional_special_tokens_ids(self) -> list[int]:
+        """Their ids; assigning ids picks the tokens that have them."""
         return self._ids_of(self.additional_special_tokens)
+
+    @additional_special_tokens_ids.setter
+    def additional_special_tokens_ids(self, ids: Sequence[int] | None) -> None:
+        tokens = [(index, self._tokenizer.id_to_token(index)) for index in ids or []]
+        unknown = [index for index, token in tokens if token is None]
+        if unknown:
+            raise TokenizerError(f"`additional_special_tokens_ids` {unknown} are not in the vocabulary.")
+        self._additional_tokens = [token for _, token in tokens if token is not None]
 
     # The newer published name of the same list.
     extra_special_tokens = additional_special_tokens
@@ -148,8 +157,9 @@ class SpecialTokens:
     # ---- adding --------------------------------------------------------------------------------------------------
 
     def add_tokens(self, new_tokens: Token | Sequence[Token], special_tokens: bool = False) -> int:
-        """Put tokens behind the vocabulary, never to be split; returns how many were not there before."""
+        """Put tokens behind the vocabulary, never to be split; returns how many were not there before: of "", none."""
         tokens = [new_tokens] if isinstance(new_tokens, str | AddedToken) else list(new_tokens)
+        tokens = [token for token in tokens if token != ""]
         tokens = checked_tokens(tokens, "new_tokens")
         before = len(self)
         if special_tokens:
@@ -229,16 +239,19 @@ class SpecialTokens:
         pieces = (piece.partition(":") for piece in PATTERNS[self.special_tokens_pattern][pair].split())
         return [(name, int(type_id or 0)) for name, _, type_id in pieces]
 
-    def pattern_processor(self) -> Any:
-        """A post-processor that lays sequences out in `special_tokens_pattern`.
-
-        Raises: TokenizerError when the pattern needs a token that is not set.
-        """
-        single, both = ([f"{name}:{type_id}" for name, type_id in self.template(pair)] for pair in (False, True))
+    def lacking_tokens(self) -> str | None:
+        """Which tokens the pattern needs and are not set, as a refusal; None when all are."""
         used = sorted({name for pair in (False, True) for name, _ in self.template(pair) if not name.startswith("$")})
         unset = [f"{name}_token" for name in used if self._named_tokens.get(f"{name}_token") is None]
-        if unset:
-            raise TokenizerError(f"The pattern {self.special_tokens_pattern!r} needs {', '.join(unset)}: set it.")
+        pattern = self.special_tokens_pattern
+        return f"The pattern {pattern!r} needs {', '.join(unset)}: set it." if unset else None
+
+    def pattern_processor(self) -> Any:
+        """A post-processor that lays sequences out in `special_tokens_pattern`; bare where a token of it is not set."""
+        if self.lacking_tokens():
+            return processors.TemplateProcessing(single="$A", pair="$A $B:1", special_tokens=[])
+        single, both = ([f"{name}:{type_id}" for name, type_id in self.template(pair)] for pair in (False, True))
+        used = sorted({piece.partition(":")[0] for piece in (*single, *both) if not piece.startswith("$")})
         special = [
             {"id": name, "ids": [getattr(self, f"{name}_token_id")], "tokens": [getattr(self, f"{name}_token")]}
             for name in used
