@@ -1,0 +1,135 @@
+# The public names of the package and where each comes from: read by type checkers and editors, and by __init__.py.
+
+from tokenizers import AddedToken as AddedToken
+
+from bartleby.backends import open_backend as open_backend
+from bartleby.backends.pytorch.auto import AutoModel as AutoModel
+from bartleby.backends.pytorch.auto import AutoModelForCausalLM as AutoModelForCausalLM
+from bartleby.backends.pytorch.auto import AutoModelForQuestionAnswering as AutoModelForQuestionAnswering
+from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM as AutoModelForSeq2SeqLM
+from bartleby.backends.pytorch.auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
+from bartleby.backends.pytorch.cache import Cache as Cache
+from bartleby.backends.pytorch.cache import DynamicCache as DynamicCache
+from bartleby.backends.pytorch.cache import EncoderDecoderCache as EncoderDecoderCache
+from bartleby.backends.pytorch.cache import StaticCache as StaticCache
+from bartleby.backends.pytorch.generation_outputs import BeamSampleDecoderOnlyOutput as BeamSampleDecoderOnlyOutput
+from bartleby.backends.pytorch.generation_outputs import (
+    BeamSampleEncoderDecoderOutput as BeamSampleEncoderDecoderOutput,
+)
+from bartleby.backends.pytorch.generation_outputs import BeamSearchDecoderOnlyOutput as BeamSearchDecoderOnlyOutput
+from bartleby.backends.pytorch.generation_outputs import (
+    BeamSearchEncoderDecoderOutput as BeamSearchEncoderDecoderOutput,
+)
+from bartleby.backends.pytorch.generation_outputs import (
+    ContrastiveSearchDecoderOnlyOutput as ContrastiveSearchDecoderOnlyOutput,
+)
+from bartleby.backends.pytorch.generation_outputs import (
+    ContrastiveSearchEncoderDecoderOutput as ContrastiveSearchEncoderDecoderOutput,
+)
+from bartleby.backends.pytorch.generation_outputs import GenerateBeamDecoderOnlyOutput as GenerateBeamDecoderOnlyOutput
+from bartleby.backends.pytorch.generation_outputs import (
+    GenerateBeamEncoderDecoderOutput as GenerateBeamEncoderDecoderOutput,
+)
+from bartleby.backends.pytorch.generation_outputs import GenerateBeamOutput as GenerateBeamOutput
+from bartleby.backends.pytorch.generation_outputs import GenerateDecoderOnlyOutput as GenerateDecoderOnlyOutput
+from bartleby.backends.pytorch.generation_outputs import GenerateEncoderDecoderOutput as GenerateEncoderDecoderOutput
+from bartleby.backends.pytorch.generation_outputs import GenerateNonBeamOutput as GenerateNonBeamOutput
+from bartleby.backends.pytorch.generation_outputs import GenerateOutput as GenerateOutput
+from bartleby.backends.pytorch.generation_outputs import GreedySearchDecoderOnlyOutput as GreedySearchDecoderOnlyOutput
+from bartleby.backends.pytorch.generation_outputs import (
+    GreedySearchEncoderDecoderOutput as GreedySearchEncoderDecoderOutput,
+)
+from bartleby.backends.pytorch.generation_outputs import SampleDecoderOnlyOutput as SampleDecoderOnlyOutput
+from bartleby.backends.pytorch.generation_outputs import SampleEncoderDecoderOutput as SampleEncoderDecoderOutput
+from bartleby.backends.pytorch.models import BartForCausalLM as BartForCausalLM
+from bartleby.backends.pytorch.models import BartForConditionalGeneration as BartForConditionalGeneration
+from bartleby.backends.pytorch.models import BartForQuestionAnswering as BartForQuestionAnswering
+from bartleby.backends.pytorch.models import BartForSequenceClassification as BartForSequenceClassification
+from bartleby.backends.pytorch.models import BartModel as BartModel
+from bartleby.backends.pytorch.models import BlenderbotForCausalLM as BlenderbotForCausalLM
+from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration as BlenderbotForConditionalGeneration
+from bartleby.backends.pytorch.models import BlenderbotModel as BlenderbotModel
+from bartleby.backends.pytorch.models import BlenderbotSmallForCausalLM as BlenderbotSmallForCausalLM
+from bartleby.backends.pytorch.models import (
+    BlenderbotSmallForConditionalGeneration as BlenderbotSmallForConditionalGeneration,
+)
+from bartleby.backends.pytorch.models import BlenderbotSmallModel as BlenderbotSmallModel
+from bartleby.backends.pytorch.outputs import BaseModelOutput as BaseModelOutput
+from bartleby.backends.pytorch.outputs import (
+    BaseModelOutputWithPastAndCrossAttentions as BaseModelOutputWithPastAndCrossAttentions,
+)
+from bartleby.backends.pytorch.outputs import CausalLMOutputWithCrossAttentions as CausalLMOutputWithCrossAttentions
+from bartleby.backends.pytorch.outputs import ModelOutput as ModelOutput
+from bartleby.backends.pytorch.outputs import Seq2SeqLMOutput as Seq2SeqLMOutput
+from bartleby.backends.pytorch.outputs import Seq2SeqModelOutput as Seq2SeqModelOutput
+from bartleby.backends.pytorch.outputs import Seq2SeqQuestionAnsweringModelOutput as Seq2SeqQuestionAnsweringModelOutput
+from bartleby.backends.pytorch.outputs import Seq2SeqSequenceClassifierOutput as Seq2SeqSequenceClassifierOutput
+from bartleby.backends.pytorch.pretrained import PreTrainedModel as PreTrainedModel
+from bartleby.backends.pytorch.seeds import set_seed as set_seed
+from bartleby.backends.pytorch.stopping import ConfidenceCriteria as ConfidenceCriteria
+from bartleby.backends.pytorch.stopping import EosTokenCriteria as EosTokenCriteria
+from bartleby.backends.pytorch.stopping import MaxLengthCriteria as MaxLengthCriteria
+from bartleby.backends.pytorch.stopping import MaxNewTokensCriteria as MaxNewTokensCriteria
+from bartleby.backends.pytorch.stopping import MaxTimeCriteria as MaxTimeCriteria
+from bartleby.backends.pytorch.stopping import StoppingCriteria as StoppingCriteria
+from bartleby.backends.pytorch.stopping import StoppingCriteriaList as StoppingCriteriaList
+from bartleby.backends.pytorch.stopping import StopStringCriteria as StopStringCriteria
+from bartleby.backends.pytorch.stopping import validate_stopping_criteria as validate_stopping_criteria
+from bartleby.checkpoints.containers import open_weights as open_weights
+from bartleby.checkpoints.folder import CheckpointFolder as CheckpointFolder
+from bartleby.checkpoints.folder import save_folder as save_folder
+from bartleby.errors import ArgumentError as ArgumentError
+from bartleby.errors import BartlebyError as BartlebyError
+from bartleby.errors import CheckpointError as CheckpointError
+from bartleby.errors import ConfigError as ConfigError
+from bartleby.errors import DataError as DataError
+from bartleby.errors import HubError as HubError
+from bartleby.errors import LengthError as LengthError
+from bartleby.errors import MismatchError as MismatchError
+from bartleby.errors import MissingExtraError as MissingExtraError
+from bartleby.errors import OptionError as OptionError
+from bartleby.errors import ShapeError as ShapeError
+from bartleby.errors import TextError as TextError
+from bartleby.errors import TokenizerError as TokenizerError
+from bartleby.errors import UnsafePickleError as UnsafePickleError
+from bartleby.errors import VocabularyError as VocabularyError
+from bartleby.family.config import AutoConfig as AutoConfig
+from bartleby.family.config import BartConfig as BartConfig
+from bartleby.family.config import BlenderbotConfig as BlenderbotConfig
+from bartleby.family.config import BlenderbotSmallConfig as BlenderbotSmallConfig
+from bartleby.family.config import PreTrainedConfig as PreTrainedConfig
+from bartleby.family.config import PretrainedConfig as PretrainedConfig
+from bartleby.family.config import config_from_dict as config_from_dict
+from bartleby.family.parameters import parameter_count as parameter_count
+from bartleby.family.parameters import parameter_table as parameter_table
+from bartleby.family.presets import PRESETS as PRESETS
+from bartleby.family.presets import preset_of as preset_of
+from bartleby.generation.config import GenerationConfig as GenerationConfig
+from bartleby.generation.streaming import AsyncTextIteratorStreamer as AsyncTextIteratorStreamer
+from bartleby.generation.streaming import BaseStreamer as BaseStreamer
+from bartleby.generation.streaming import TextIteratorStreamer as TextIteratorStreamer
+from bartleby.generation.streaming import TextStreamer as TextStreamer
+from bartleby.hub import embedded_names as embedded_names
+from bartleby.hub import resolve as resolve
+from bartleby.tasks.chat import Chat as Chat
+from bartleby.tasks.chat import Conversation as Conversation
+from bartleby.tasks.chat import Reply as Reply
+from bartleby.tokenization.auto import AutoTokenizer as AutoTokenizer
+from bartleby.tokenization.base import PreTrainedTokenizer as PreTrainedTokenizer
+from bartleby.tokenization.base import PreTrainedTokenizerFast as PreTrainedTokenizerFast
+from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizer as BlenderbotSmallTokenizer
+from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizerFast as BlenderbotSmallTokenizerFast
+from bartleby.tokenization.byte_level import BartTokenizer as BartTokenizer
+from bartleby.tokenization.byte_level import BartTokenizerFast as BartTokenizerFast
+from bartleby.tokenization.byte_level import BlenderbotTokenizer as BlenderbotTokenizer
+from bartleby.tokenization.byte_level import BlenderbotTokenizerFast as BlenderbotTokenizerFast
+from bartleby.tokenization.byte_level import RobertaTokenizer as RobertaTokenizer
+from bartleby.tokenization.byte_level import RobertaTokenizerFast as RobertaTokenizerFast
+from bartleby.tokenization.encoding import BatchEncoding as BatchEncoding
+from bartleby.tokenization.encoding import CharSpan as CharSpan
+from bartleby.tokenization.encoding import TensorType as TensorType
+from bartleby.tokenization.encoding import TokenSpan as TokenSpan
+from bartleby.tokenization.lengths import PaddingStrategy as PaddingStrategy
+from bartleby.tokenization.lengths import TruncationStrategy as TruncationStrategy
+
+__version__: str
