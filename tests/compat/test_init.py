@@ -1,0 +1,143 @@
+"""Scripts that ask for the reference library get this one; nothing is left behind when that ends."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+import bartleby
+from bartleby import compat
+from bartleby.compat.served import SERVED
+from bartleby.errors import OptionError
+
+OLD_SCRIPT = """
+import bartleby.compat
+
+bartleby.compat.install()
+import transformers
+from transformers import BartConfig, BartTokenizer, GenerationConfig
+from transformers.models.bart.configuration_bart import BartConfig as Inner
+from transformers.models.bart import configuration_bart
+from transformers.models.blenderbot_small.tokenization_blenderbot_small import BlenderbotSmallTokenizer
+from transformers.tokenization_utils_base import AddedToken, BatchEncoding
+from transformers.utils import is_torch_available, logging
+import transformers.generation.streamers as streamers
+
+logging.set_verbosity_error()
+assert Inner is BartConfig is configuration_bart.BartConfig is transformers.BartConfig
+assert transformers.models.bart.configuration_bart is configuration_bart
+assert BartConfig.__module__ == "bartleby.family.config"
+assert streamers.TextStreamer is transformers.TextStreamer
+assert not hasattr(transformers, "T5Model")
+assert "torch" not in __import__("sys").modules
+print("ran", transformers.__version__)
+"""
+
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason='needs PyTorch: pip install "bartleby[torch]"')
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """Inside, the reference library is this package's; what was imported before is put back."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "transformers"]:
+        monkeypatch.delitem(sys.modules, name)
+    with compat.install():
+        yield
+
+
+def test_a_script_runs_without_a_framework():
+    ran = subprocess.run([sys.executable, "-c", OLD_SCRIPT], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("ran ")
+
+
+def test_every_public_name_is_served(served):
+    import transformers
+
+    assert set(bartleby.__all__) - {"__version__"} <= set(dir(transformers))
+
+
+@pytest.mark.parametrize("path", sorted(SERVED))
+def test_every_path_can_be_imported(served, path):
+    __import__(path)
+    assert sys.modules[path].__spec__.origin == "served by bartleby"
+
+
+@needs_torch
+@pytest.mark.parametrize("name", ["bart", "blenderbot", "blenderbot_small"])
+def test_the_models_are_where_they_were(served, name):
+    module = __import__(f"transformers.models.{name}.modeling_{name}", fromlist=["*"])
+    prefix = {"bart": "Bart", "blenderbot": "Blenderbot", "blenderbot_small": "BlenderbotSmall"}[name]
+    assert getattr(module, f"{prefix}ForConditionalGeneration") is getattr(
+        bartleby, f"{prefix}ForConditionalGeneration"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            "from transformers import BartTokeniser",
+            r"serves transformers, but no BartTokeniser .* mean BartTokenizer\?",
+        ),
+        ("from transformers import Trainer", r"no Trainer in it\. Training is in bartleby\.training"),
+        ("from transformers import TFBartModel", "no TensorFlow models"),
+        ("import transformers.models.t5", r"serves no transformers\.models\.t5\. .*transformers\.models\.bart"),
+        ("from transformers.models.bart import modeling_tf_bart", r"serves no transformers.*modeling_bart"),
+        ("from transformers.modeling_outputs import Foo", r"`dir\(transformers.modeling_outputs\)` lists"),
+    ],
+)
+def test_what_is_not_served_is_refused_by_naming_what_is(served, line, says):
+    with pytest.raises(ImportError, match=says):
+        exec(line)
+
+
+def test_a_missing_attribute_is_no_import_error(served):
+    import transformers
+
+    with pytest.raises(AttributeError, match="as served by bartleby, has no 'T5Model'"):
+        transformers.T5Model  # noqa: B018
+
+
+def test_nothing_is_left_behind(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "transformers"]:
+        monkeypatch.delitem(sys.modules, name)
+    before = list(sys.meta_path)
+    with compat.install():
+        import transformers.models.bart
+
+        assert compat.is_installed()
+        with compat.install():  # harmless: it is done already, and ends with the outer one
+            pass
+        assert compat.is_installed()
+    assert sys.meta_path == before
+    assert not any(name.partition(".")[0] == "transformers" for name in sys.modules)
+    compat.uninstall()  # harmless too
+    assert transformers.models.bart.BartConfig is bartleby.BartConfig  # what was imported stays usable
+
+
+def test_an_installed_library_is_hidden_and_found_again(monkeypatch, tmp_path):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "transformers"]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "transformers.py").write_text("name = 'the other'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with compat.install():
+        import transformers
+
+        assert not hasattr(transformers, "name")
+    import transformers
+
+    assert transformers.name == "the other"
+    with pytest.raises(OptionError, match="imported already"):
+        compat.install()
+    monkeypatch.delitem(sys.modules, "transformers")
+
+
+def test_a_star_takes_the_public_names(served):
+    scope = {}
+    exec("from transformers.configuration_utils import BartConfig", scope)
+    import transformers
+
+    assert set(transformers.__all__) == set(bartleby.__all__) - {"__version__"}
+    assert scope["BartConfig"] is bartleby.BartConfig
