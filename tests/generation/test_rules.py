@@ -3,23 +3,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bartleby.errors import OptionError
 from bartleby.generation.config import GenerationConfig
+from bartleby.generation.cuts import CUTS
+from bartleby.generation.options import CHECKS
 from bartleby.generation.rules import (
     RULE_ORDER,
     BadWords,
     ForcedEnd,
     ForcedStart,
+    ForcedTokens,
+    GrowingEnd,
     MinLength,
     NoRepeatNgram,
     NoSourceNgram,
+    OnlyAllowed,
+    RemoveInvalid,
     RepetitionPenalty,
+    SequenceBias,
+    SourceRepetitionBonus,
     SuppressTokens,
     SuppressTokensAtStart,
-    Temperature,
-    TopK,
-    TopP,
     apply_rules,
-    log_softmax,
     rules_for,
 )
 
@@ -108,42 +113,87 @@ def test_suppressed_tokens_are_never_chosen_or_not_at_first() -> None:
     assert [banned_by(at_start, *[3] * length) for length in (1, 2, 3)] == [[], [4], []]
 
 
-@given(Logits, st.floats(0.1, 10))
-def test_temperature_changes_no_order(logits: list[float], temperature: float) -> None:
-    scores = np.array([logits], dtype=np.float32)
-    cooled = Temperature(temperature)(ids(), scores)
-    assert (np.diff(cooled[0][scores[0].argsort()]) >= 0).all()
+def test_a_bias_counts_where_a_sequence_is_about_to_close() -> None:
+    bias = SequenceBias((((4,), 2.0), ((5, 6), -3.0), ((7, 5, 6), 1.0), ((3, 3, 3, 8), 9.0)))
+    assert bias(ids(7, 5), flat_scores())[0, [4, 6, 8]].tolist() == [2, -2, 0]
+    assert bias(ids(5, 7), flat_scores())[0, [4, 6, 8]].tolist() == [2, 0, 0]
+    assert bias(ids(), flat_scores())[0, [4, 6, 8]].tolist() == [2, 0, 0]
 
 
-@given(Logits, st.integers(1, 20), st.integers(1, 3))
-def test_top_k_keeps_the_best_and_their_ties(logits: list[float], count: int, at_least: int) -> None:
-    scores = np.array([logits], dtype=np.float32)
-    kept = np.isfinite(TopK(count, at_least)(ids(), scores)[0])
-    wanted = min(max(count, at_least), VOCABULARY)
-    assert kept.sum() >= wanted
-    assert (scores[0] > scores[0][kept].min()).sum() < wanted
-    assert scores[0][kept].min() > scores[0][~kept].max(initial=-np.inf)
+def test_what_the_source_says_becomes_likelier_whatever_its_sign() -> None:
+    rule = SourceRepetitionBonus(2.0, (np.array([4, 4]), np.array([5]), np.array([], dtype=np.int64)))
+    scores = np.array([[0, 0, 0, 0, 3, -3]] * 3, dtype=np.float32)
+    lifted = rule.about_source(ids(1, 1), scores, np.array([0, 1, 2]))
+    assert lifted[:, [4, 5]].tolist() == [[6, -3], [3, -1.5], [3, -3]]
 
 
-@given(Logits, st.floats(0.01, 0.99), st.integers(1, 3))
-def test_top_p_keeps_the_smallest_set_that_is_likely_enough(logits: list[float], share: float, at_least: int) -> None:
-    scores = np.array([logits], dtype=np.float32)
-    kept = np.isfinite(TopP(share, at_least)(ids(), scores)[0])
-    probabilities = np.exp(log_softmax(scores.astype(np.float64)))[0]
-    assert probabilities[kept].sum() >= share - 1e-5
-    assert kept.sum() == at_least or probabilities[kept].sum() - probabilities[kept].min() <= share + 1e-5
-    assert probabilities[kept].min() >= probabilities[~kept].max(initial=0)
+def test_only_what_is_allowed_comes_next() -> None:
+    asked = []
+
+    def allowed(source: int, history: np.ndarray) -> list[int]:
+        asked.append((source, history.tolist()))
+        return [4, 5] if source == 0 else [6]
+
+    rows = np.array([[3, 7], [3, 8], [3, 9]])
+    scores = OnlyAllowed(allowed).about_source(rows, flat_scores(3) - 1, np.array([0, 0, 1]))
+    assert asked == [(0, [3, 7]), (0, [3, 8]), (1, [3, 9])]
+    assert [np.flatnonzero(np.isfinite(row)).tolist() for row in scores] == [[4, 5], [4, 5], [6]]
 
 
-@given(Logits)
-def test_log_probabilities_add_up_to_one_and_keep_what_is_impossible(logits: list[float]) -> None:
-    scores = np.array([logits, [-np.inf] * VOCABULARY, [*logits[:-1], -np.inf]], dtype=np.float32)
-    log_probabilities = log_softmax(scores)
-    assert np.exp(log_probabilities).sum(axis=1) == pytest.approx([1, 0, 1], abs=1e-5)
-    assert (np.isneginf(log_probabilities) == np.isneginf(scores)).all()
+def test_what_is_allowed_comes_next_where_bans_left_a_source_nothing() -> None:
+    rule = OnlyAllowed(lambda source, history: [4])
+    scores = flat_scores(3) - 1
+    scores[[0, 2], 4] = -np.inf
+    after = rule.about_source(np.array([[3]] * 3), scores, np.array([0, 0, 1]))
+    assert after[:, 4].tolist() == [-np.inf, -1, 0]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"), [([], "allows none for source 0"), ([12], "ids from 0 to 11"), ([-1], "-1")]
+)
+def test_a_function_that_allows_nothing_possible_is_refused(tokens: list[int], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        OnlyAllowed(lambda source, history: tokens).about_source(ids(3), flat_scores(), np.array([0]))
+
+
+def test_nothing_infinite_is_left() -> None:
+    scores = np.array([[np.nan, np.inf, -np.inf, 1.5]], dtype=np.float32)
+    bounds = np.finfo(np.float32)
+    assert RemoveInvalid()(ids(), scores).tolist() == [[0, bounds.max, bounds.min, 1.5]]
+
+
+def test_the_end_grows_from_its_start_on_and_never_overflows() -> None:
+    rule = GrowingEnd(2, 1.5, (2, 7))
+    scores = flat_scores() - 4
+    scores[0, 7] = -np.inf
+    assert [rule(ids(*[3] * length), scores)[0, [2, 7, 5]].tolist() for length in (2, 3, 4)] == [
+        [-4, -np.inf, -4],
+        [-2, -np.inf, -4],
+        [1, -np.inf, -4],
+    ]
+    far = GrowingEnd(0, 100.0, (2,))(ids(*[3] * 500), scores)
+    assert np.isfinite(far[0, 2])
+    assert GrowingEnd(0, 0.5, (2,))(ids(*[3] * 500), scores)[0, 2] == -8
+
+
+def test_forced_tokens_stand_at_their_places() -> None:
+    rule = ForcedTokens(((1, 5), (3, 6)))
+    chosen = [np.flatnonzero(np.isfinite(rule(ids(*[3] * length), flat_scores())[0])) for length in (1, 2, 3)]
+    assert [tokens.tolist() for tokens in chosen] == [[5], list(range(VOCABULARY)), [6]]
 
 
 EVERYTHING = {
+    "sequence_bias": {(4,): 1.0},
+    "encoder_repetition_penalty": 1.3,
+    "remove_invalid_values": True,
+    "exponential_decay_length_penalty": (2, 1.2),
+    "forced_decoder_ids": [[2, 6], [3, None]],
+    "top_h": 0.9,
+    "min_p": 0.05,
+    "typical_p": 0.9,
+    "epsilon_cutoff": 1e-3,
+    "eta_cutoff": 1e-3,
+    "renormalize_logits": True,
     "eos_token_id": [2, 7],
     "forced_bos_token_id": 5,
     "forced_eos_token_id": 2,
@@ -162,8 +212,18 @@ EVERYTHING = {
 
 
 def test_all_rules_come_in_the_published_order() -> None:
-    rules = rules_for(GenerationConfig(**EVERYTHING), 1, [[4, 5]])
+    rules = rules_for(GenerationConfig(**EVERYTHING), 1, [[4, 5]], lambda source, history: [4])
     assert [type(rule) for rule in rules] == list(RULE_ORDER)
+
+
+def test_every_rule_says_which_option_asked_for_it() -> None:
+    rules = rules_for(GenerationConfig(**EVERYTHING), 1, [[4, 5]], lambda source, history: [4])
+    settings = [rule.setting for rule in rules]
+    assert sorted(set(settings)) == sorted(settings)
+    assert set(settings) - {"prefix_allowed_tokens_fn"} <= CHECKS.keys()
+    for name in ("min_length", "min_new_tokens"):
+        (rule,) = rules_for(GenerationConfig(eos_token_id=2, **{name: 3}), 1, [])
+        assert rule.setting == name
 
 
 def test_options_that_ask_for_nothing_make_no_rules() -> None:
@@ -173,7 +233,7 @@ def test_options_that_ask_for_nothing_make_no_rules() -> None:
 @pytest.mark.filterwarnings("ignore:.*has no effect")
 def test_cuts_are_for_sampling_only() -> None:
     options = GenerationConfig(**EVERYTHING | {"do_sample": False})
-    assert {type(rule) for rule in rules_for(options, 1, [[4]])} == set(RULE_ORDER) - {Temperature, TopK, TopP}
+    assert {type(rule) for rule in rules_for(options, 1, [[4]])} == {*RULE_ORDER} - {*CUTS} - {OnlyAllowed} | {CUTS[-1]}
 
 
 def test_a_forced_token_beats_every_ban_but_suppression() -> None:
@@ -196,10 +256,10 @@ def test_the_first_choice_comes_after_a_forced_start() -> None:
         assert SuppressTokensAtStart((8,), place) in rules_for(options, prompt, [[4]])
 
 
-def test_beams_keep_something_to_go_on_with_beside_the_ends() -> None:
-    for beams, at_least in ((1, 1), (2, 3)):
-        options = GenerationConfig(do_sample=True, top_k=1, num_beams=beams, eos_token_id=[2, 7])
-        assert rules_for(options, 1, [[4]]) == (TopK(1, at_least),)
+@pytest.mark.parametrize(("prompt", "place"), [(1, 4), (3, 4), (6, 6)])
+def test_the_first_choice_comes_after_forced_places(prompt: int, place: int) -> None:
+    options = GenerationConfig(begin_suppress_tokens=[8], forced_decoder_ids=[[1, 5], [3, 6]])
+    assert SuppressTokensAtStart((8,), place) in rules_for(options, prompt, [])
 
 
 @given(Histories, st.sampled_from([{}, EVERYTHING]), st.integers(0, 2**32 - 1))

@@ -39,8 +39,8 @@ def _is_bias(value: Any) -> bool:
 
 
 def _in_range(value: Any) -> bool:
-    # An infinite bias bans or forces, which is a use; not a number is none.
-    return value in (float("inf"), float("-inf")) or (is_number(value) and abs(value) <= 1e9)
+    # Minus infinity is a ban; plus infinity would leave nothing to compare.
+    return value == float("-inf") or (is_number(value) and abs(value) <= 1e9)
 
 
 def _is_decay(value: Any) -> bool:
