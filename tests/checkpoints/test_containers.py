@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bartleby.checkpoints.containers import open_weights
+from bartleby.checkpoints.msgpack_writing import write_msgpack
 from bartleby.checkpoints.safetensors_file import write_safetensors
 from bartleby.checkpoints.tensors import held
 from bartleby.errors import CheckpointError
@@ -149,18 +150,33 @@ def test_what_is_there_in_place_of_weights_is_called_what_it_is(
         open_weights(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["tf_model.h5", "flax_model.msgpack"])
-def test_weights_of_other_frameworks_are_seen_and_not_read(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"")
-    with pytest.raises(
-        CheckpointError, match=rf"has no weights: .* {name} is there, but not read: save it as safetensors"
-    ):
-        open_weights(tmp_path)
+def test_weights_of_other_frameworks_are_read_where_there_are_no_others(tmp_path: Path) -> None:
+    weights = {"lm_head/kernel": held(NUMBERS)}
+    with (tmp_path / "flax_model.msgpack").open("wb") as file:
+        write_msgpack(file, weights)
+    stored = open_weights(tmp_path)
+    assert np.array_equal(stored.raw("lm_head.weight"), NUMBERS.T)
+    assert stored.tensor("lm_head.weight").origin == "lm_head/kernel"
+    (tmp_path / "pytorch_model.bin").write_bytes(CONTAINERS["pytorch_model.bin"])
+    assert open_weights(tmp_path).names() == ["w"]
+    assert open_weights(tmp_path / "flax_model.msgpack").names() == ["lm_head.weight"]
+
+
+def test_shards_of_other_frameworks_are_one_set_of_tensors(tmp_path: Path) -> None:
+    for number, name in ((1, "model/shared/embedding"), (2, "lm_head/kernel")):
+        with (tmp_path / f"flax_model-{number:05}-of-00002.msgpack").open("wb") as file:
+            write_msgpack(file, {name: held(NUMBERS + number)})
+    promised = {"model/shared/embedding": 1, "lm_head/kernel": 2}
+    files = {name: f"flax_model-{number:05}-of-00002.msgpack" for name, number in promised.items()}
+    (tmp_path / "flax_model.msgpack.index.json").write_text(json.dumps({"weight_map": files}))
+    stored = open_weights(tmp_path)
+    assert stored.names() == ["model.shared.weight", "lm_head.weight"]
+    assert np.array_equal(stored.raw("lm_head.weight"), NUMBERS.T + 2)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"PK\3\4", b"\x80\2", b"\x10" + bytes(7) + b"{"]))
-@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "model"])
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "model", "flax_model.msgpack"])
 def test_arbitrary_bytes_are_refused_or_empty(tmp_path: Path, name: str, content: bytes, start: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(start + content)

@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bartleby.checkpoints.h5_file import SIGNATURE, read_h5
+from bartleby.checkpoints.layouts import from_flax, from_tensorflow, translated
+from bartleby.checkpoints.msgpack_file import looks_like_msgpack, read_msgpack
 from bartleby.checkpoints.replacement import current_file
 from bartleby.checkpoints.safetensors_file import read_safetensors
 from bartleby.checkpoints.shards import INDEX, SINGLE, read_index
@@ -16,7 +19,9 @@ from bartleby.errors import CheckpointError, raise_all
 WEIGHT_FILES = (SINGLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json")
 """What a folder is searched for, the first found first: the order of the reference library."""
 
-FOREIGN = ("tf_model.h5", "flax_model.msgpack")
+TENSORFLOW_FILES = ("tf_model.h5", "tf_model.h5.index.json")
+FLAX_FILES = ("flax_model.msgpack", "flax_model.msgpack.index.json")
+"""Searched for after those, in this order. Their tensors come under canonical names and the usual way round."""
 
 
 class StoredWeights:
@@ -79,18 +84,10 @@ def open_weights(path: str | Path) -> StoredWeights:
     if not place.exists():
         raise CheckpointError(f"{place} does not exist. Give a folder with weights, or a file of them.")
     if place.is_dir():
-        located = (current_file(place, name) for name in WEIGHT_FILES)
-        found = next((file for file in located if file), None)
+        known = (*WEIGHT_FILES, *TENSORFLOW_FILES, *FLAX_FILES)
+        found = next((there for name in known if (there := current_file(place, name))), None)
         if found is None:
-            foreign = [
-                f"{name} is there, but not read: save it as safetensors first."
-                for name in FOREIGN
-                if (place / name).exists()
-            ]
-            raise CheckpointError(
-                f"{place} has no weights: none of {', '.join(WEIGHT_FILES)}. "
-                + (" ".join(foreign) or "Download or copy them into it.")
-            )
+            raise CheckpointError(f"{place} has no weights: none of {', '.join(known)}. Download or copy them into it.")
         place = found
     if place.name.endswith(".index.json"):
         return _open_shards(place)
@@ -104,6 +101,10 @@ def _read_container(file: MappedFile) -> dict[str, StoredTensor]:
     # A header of less than 4 GiB, then the brace of a JSON object: no pickle and no zip archive begins so.
     if file.path.suffix == ".safetensors" or start[4:9] == b"\0\0\0\0{":
         return read_safetensors(file)
+    if file.path.suffix == ".h5" or start[:8] == SIGNATURE:
+        return translated(read_h5(file), from_tensorflow, file.path)
+    if file.path.suffix == ".msgpack" or looks_like_msgpack(start):
+        return translated(read_msgpack(file), from_flax, file.path)
     return state_dict(read_torch_file(file), file)
 
 
@@ -112,7 +113,7 @@ def _open_shards(index: Path) -> StoredWeights:
 
     Raises: CheckpointError with every shard that is missing, or every tensor that is not where the index says.
     """
-    promised = read_index(index)
+    promised = _promises(index)
     paths = {name: current_file(index.parent, name) for name in dict.fromkeys(promised.values())}
     missing = [f"shard {name} is missing. Download or copy it." for name, path in paths.items() if path is None]
     raise_all(CheckpointError, missing, str(index))
@@ -127,3 +128,10 @@ def _open_shards(index: Path) -> StoredWeights:
     unlisted = {name: tensor for shard in shards.values() for name, tensor in shard.items() if name not in promised}
     listed = {name: shards[shard][name] for name, shard in promised.items()}
     return StoredWeights(index, listed | unlisted, files.values())
+
+
+def _promises(index: Path) -> dict[str, str]:
+    """Which shard has which tensor, under the names that the tensors of such a shard come under."""
+    promised = read_index(index)
+    rules = {".h5": from_tensorflow, ".msgpack": from_flax}
+    return {rules.get(Path(shard).suffix, str)(name): shard for name, shard in promised.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -87,7 +87,28 @@ def save_folder(
     Raises: CheckpointError if something cannot be saved, with what was there before still in place; OptionError if
         `max_shard_size` is no size or `variant` no part of a name.
     """
-    folder = Path(path)
+    writers = checkpoint_writers(
+        config=config,
+        generation_config=generation_config,
+        weights=weights,
+        max_shard_size=max_shard_size,
+        variant=variant,
+    )
+    write_folder(path, writers, partial(_is_of_a_save, variant=variant))
+
+
+def checkpoint_writers(
+    *,
+    config: dict[str, Any],
+    generation_config: dict[str, Any] | None,
+    weights: Mapping[str, Weight],
+    max_shard_size: int | str = DEFAULT_SHARD_SIZE,
+    variant: str | None = None,
+) -> dict[str, Writer]:
+    """The files `save_folder` writes, by name.
+
+    Raises: as `save_folder`, if something cannot be saved.
+    """
     limit = size_in_bytes(max_shard_size)
     writers: dict[str, Writer] = {}
     shards = plan_shards(_tensors(weights), limit, variant)
@@ -98,9 +119,18 @@ def save_folder(
     writers[CONFIG] = _document_writer(config)
     if generation_config is not None:
         writers[GENERATION_CONFIG] = _document_writer(generation_config)
+    return writers
+
+
+def write_folder(path: str | Path, writers: Mapping[str, Writer], is_stale: Callable[[str], bool]) -> None:
+    """Write files into a folder, made if need be, and remove those that are stale: all of it in one step.
+
+    Raises: CheckpointError if the disk refuses, with what was there before still in place.
+    """
+    folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replace_files(folder, writers, partial(_is_of_a_save, variant=variant))
+        replace_files(folder, writers, is_stale)
     except FileExistsError:
         raise CheckpointError(f"{folder} is a file, so no checkpoint can be saved there. Choose a folder.") from None
     except CheckpointError:
@@ -113,7 +143,11 @@ def save_folder(
 
 
 def _document_writer(document: dict[str, Any]) -> Writer:
-    content = document_bytes(document)  # now, so that what has no JSON form is refused before anything is written
+    return content_writer(document_bytes(document))  # now: what has no JSON form is refused before anything is written
+
+
+def content_writer(content: bytes) -> Writer:
+    """Writes these bytes."""
     return lambda file: file.write(content)
 
 
