@@ -28,7 +28,7 @@ def top_h(rule: definition.TopH) -> Cut:
         best, places = scores.topk(min(definition.TOP_H_CANDIDATES, scores.shape[1]))
         terms = surprise(log_softmax(best))
         stays = terms.cumsum(dim=1) <= terms.sum(dim=1, keepdim=True) * rule.share
-        stays[:, 0] = True
+        stays[:, 0].fill_(True)
         return keep(scores, torch.zeros_like(scores, dtype=torch.bool).scatter(1, places, stays))
 
     return cut
@@ -42,7 +42,7 @@ def top_p(rule: definition.TopP) -> Cut:
     def cut(scores: Tensor) -> Tensor:
         ordered, worst_first = scores.sort(dim=1, stable=True)
         stays = log_softmax(ordered).exp().cumsum(dim=1) > 1 - rule.share
-        stays[:, -rule.at_least :] = True
+        stays[:, -rule.at_least :].fill_(True)
         return keep(scores, stays.scatter(1, worst_first, stays))
 
     return cut
@@ -66,7 +66,7 @@ def typical_p(rule: definition.TypicalP) -> Cut:
         probabilities = log_probabilities.exp().gather(1, typical_first)
         last = (probabilities.cumsum(dim=1) < rule.share).sum(dim=1, keepdim=True).clamp(max=scores.shape[1] - 1)
         stays = ordered <= ordered.gather(1, last)
-        stays[:, : rule.at_least] = True
+        stays[:, : rule.at_least].fill_(True)
         return keep(scores, stays.scatter(1, typical_first, stays))
 
     return cut
