@@ -6,6 +6,7 @@ import inspect
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from bartleby.errors import ConfigError
 from bartleby.family.config import (
     CONFIG_CLASSES,
+    AutoConfig,
     BartConfig,
     BlenderbotConfig,
     BlenderbotSmallConfig,
@@ -22,6 +24,7 @@ from bartleby.family.config import (
     config_from_dict,
 )
 from bartleby.family.fields import ACTIVATIONS
+from bartleby.family.parameters import parameter_table
 
 CLASSES = list(CONFIG_CLASSES.values())
 RELEASES = ["transformers-4.37.2.json", "transformers-5.23.0.json"]
@@ -217,7 +220,7 @@ def test_named_outputs_are_off_when_tracing():
         ({"d_model": 1000}, "`d_model` must be divisible by `encoder_attention_heads`, but 1000 is not by 16"),
         ({"decoder_attention_heads": 3}, "`d_model` must be divisible by `decoder_attention_heads`"),
         ({"decoder_layers": 0}, "`decoder_layers` must be a whole number from 1"),
-        ({"d_model": 10**12}, "`d_model` must be a whole number from 1 to"),
+        ({"d_model": 10**12}, "`d_model` must be a whole number from 0 to"),
         ({"d_model": 2**20, "decoder_ffn_dim": 2**20}, "must stay under 1e[+]12 parameters, but this has"),
         ({"num_labels": 10**12}, "`num_labels` must be a whole number from 1 to"),
         ({"vocab_size": "50265"}, "`vocab_size` must be a whole number"),
@@ -236,8 +239,7 @@ def test_named_outputs_are_off_when_tracing():
         ({"label2id": {"a": float("inf")}}, "`id2label` must map whole numbers"),
         ({"problem_type": "guess"}, "`problem_type` must be None or one of"),
         ({"problem_type": "single_label_classification", "num_labels": 1}, "at least 2 for single-label"),
-        ({"tie_encoder_decoder": True}, "`tie_encoder_decoder` must be False, but is True: nothing else is supported"),
-        ({"pruned_heads": {"0": [1]}}, "`pruned_heads` must be {}"),
+        ({"pruned_heads": [1]}, "`pruned_heads` must be a dictionary"),
     ],
 )
 def test_what_cannot_be_built_is_refused(fields, words):
@@ -271,3 +273,95 @@ def test_a_config_of_another_libraries_object_compares_unequal():
 )
 def test_a_name_that_holds_null_says_nothing_against_its_second_name(given: dict[str, str | None]) -> None:
     assert BartConfig.from_dict(given).dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"tie_encoder_decoder": True}, "`tie_encoder_decoder` must be False, but is True: nothing else is supported"),
+        ({"hidden_size": 0}, "`d_model` must be a whole number from 1 to"),
+        ({"pruned_heads": {"99": [1]}}, "layers of the encoder .* has a layer 99"),
+        ({"pruned_heads": {"0": [99]}}, r"layer 0 has \[99\]"),
+        ({"pruned_heads": {"a": 1}}, "has a layer 'a'"),
+    ],
+)
+def test_what_no_model_can_be_built_of_can_be_kept(fields, words, tmp_path):
+    config = BartConfig(**fields)
+    config.save_pretrained(tmp_path)
+    assert BartConfig.from_pretrained(tmp_path) == config
+    with pytest.raises(ConfigError, match=words):
+        config.check_buildable()
+    with pytest.raises(ConfigError, match=words):
+        parameter_table(config)
+
+
+def test_pruned_heads_come_back_by_number(tmp_path):
+    config = BartConfig(pruned_heads={0: [1, 2]})
+    config.check_buildable()
+    config.save_pretrained(tmp_path)
+    assert BartConfig.from_pretrained(tmp_path).pruned_heads == {0: [1, 2]}
+
+
+@pytest.mark.parametrize("value", ["float16", np.float16, np.dtype("float16"), SimpleNamespace(name="float16")])
+def test_a_type_of_numbers_is_a_name_and_equal_to_the_type(value):
+    config = BartConfig(torch_dtype=value)
+    assert config.dtype == config.torch_dtype == "float16"
+    assert config.dtype == value
+    assert config.dtype != np.float32
+    assert json.loads(config.to_json_string())["dtype"] == "float16"
+    assert {config.dtype: 1}["float16"] == 1
+
+
+def test_a_torch_type_is_equal_to_its_name():
+    torch = pytest.importorskip("torch", reason='needs PyTorch. Run: pip install "bartleby[torch]"')
+    assert BartConfig(torch_dtype="bfloat16").torch_dtype == torch.bfloat16
+    assert BartConfig(dtype=torch.float16).dtype == "float16"
+    assert BartConfig(dtype=torch.float16).dtype != torch.bfloat16
+
+
+@pytest.mark.parametrize(("side", "layers", "heads"), [("decoder", 24, 8), ("encoder", 2, 32)])
+def test_one_stack_has_a_config_of_its_own(side, layers, heads):
+    config = BlenderbotConfig(decoder_attention_heads=8)
+    of_stack = config.get_text_config(**{side: True})
+    assert (of_stack.num_hidden_layers, of_stack.num_attention_heads) == (layers, heads)
+    assert config.num_hidden_layers == 2
+    assert config.get_text_config() is config.get_text_config(decoder=True, encoder=True) is config
+
+
+def test_every_field_is_a_named_argument():
+    parameters = inspect.signature(BlenderbotConfig).parameters
+    assert parameters["dropout"].default == 0.1
+    assert parameters["id2label"].kind is inspect.Parameter.KEYWORD_ONLY
+    with pytest.raises(TypeError):
+        BlenderbotConfig(*[None] * 40)
+
+
+def test_configs_are_made_and_found_by_model_type(tmp_path):
+    assert AutoConfig.for_model("blenderbot", d_model=64).d_model == 64
+    BartConfig().save_pretrained(tmp_path)
+    assert type(AutoConfig.from_pretrained(tmp_path)) is BartConfig
+    assert AutoConfig.from_pretrained(tmp_path, d_model=64, odd=1, return_unused_kwargs=True)[1] == {"odd": 1}
+    with pytest.raises(ConfigError, match="not made directly"):
+        AutoConfig()
+    with pytest.raises(ConfigError, match="must be one of bart, blenderbot, blenderbot-small, but is 't5'"):
+        AutoConfig.for_model("t5")
+
+
+def test_a_class_of_ones_own_reads_its_files(tmp_path):
+    class QuillConfig(BartConfig):
+        model_type = "quill"
+
+    QuillConfig().save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="'quill'"):
+        AutoConfig.from_pretrained(tmp_path)
+    try:
+        QuillConfig.register_for_auto_class()
+        assert type(AutoConfig.from_pretrained(tmp_path)) is QuillConfig
+    finally:
+        del CONFIG_CLASSES["quill"]
+    with pytest.raises(ConfigError, match="'bart' has a class"):
+        AutoConfig.register("bart", type("OtherConfig", (BartConfig,), {}))
+    with pytest.raises(ConfigError, match="must be 'quill', as the class says"):
+        AutoConfig.register("bart", QuillConfig)
+    with pytest.raises(ConfigError, match="must be 'AutoConfig'"):
+        QuillConfig.register_for_auto_class("AutoModel")

@@ -7,6 +7,7 @@ import inspect
 import json
 import pickle
 
+import numpy as np
 import pytest
 
 from bartleby import __version__, hub
@@ -278,3 +279,47 @@ def test_two_classes_are_never_equal():
 def test_the_printed_config_names_its_class_and_fields(small):
     assert repr(small).startswith("BartConfig {")
     assert '"favourite_colour": "green"' in repr(small)
+
+
+def test_where_a_config_came_from_is_known_and_not_compared(tmp_path):
+    config = BartConfig(name_or_path="facebook/bart-base")
+    assert config.to_dict()["_name_or_path"] == "facebook/bart-base"
+    config.save_pretrained(tmp_path)
+    loaded = BartConfig.from_pretrained(tmp_path)
+    assert loaded.name_or_path == str(tmp_path)
+    assert loaded.to_dict() == BartConfig().to_dict()
+    loaded.name_or_path = "mine"
+    assert loaded.name_or_path == loaded._name_or_path == "mine"
+    assert loaded == config
+
+
+@pytest.mark.parametrize(
+    "older", [{"use_auth_token": "t"}, {"resume_download": True}, {"trust_remote_code": True}, {"_from_auto": True}]
+)
+def test_keywords_of_older_releases_do_no_harm(tmp_path, older):
+    BartConfig().save_pretrained(tmp_path)
+    assert BartConfig.from_pretrained(tmp_path, **older) == BartConfig()
+
+
+def test_a_config_may_lie_in_a_subfolder(tmp_path):
+    BartConfig(d_model=64).save_pretrained(tmp_path / "inner")
+    assert BartConfig.from_pretrained(tmp_path, subfolder="inner").d_model == 64
+
+
+def test_nothing_is_pushed():
+    with pytest.raises(OptionError, match="hf upload"):
+        BartConfig().push_to_hub("name")
+
+
+def test_types_of_numbers_in_a_dictionary_become_text():
+    fields = {"torch_dtype": np.dtype("float16"), "inner": {"dtype": "float32"}, "dtype": None, "d_model": 8}
+    BartConfig().dict_torch_dtype_to_str(fields)
+    assert fields == {"torch_dtype": "float16", "inner": {"dtype": "float32"}, "dtype": None, "d_model": 8}
+
+
+def test_passing_attributes_are_not_written():
+    config = BartConfig(_commit_hash="abc")
+    config._attn_implementation = "eager"
+    assert config._commit_hash == "abc"
+    assert {"_commit_hash", "_attn_implementation"}.isdisjoint(config.to_dict())
+    assert config == BartConfig()

@@ -7,11 +7,12 @@ How a config is built, compared, read and written: `bartleby.family.record`.
 
 from __future__ import annotations
 
+import copy
 import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from bartleby.errors import ConfigError
+from bartleby.errors import ConfigError, raise_all
 from bartleby.family.fields import (
     SIZE,
     Activation,
@@ -20,14 +21,17 @@ from bartleby.family.fields import (
     Count,
     Deviation,
     Flag,
+    Mapped,
     Probability,
     ProblemType,
     Size,
     Text,
     TokenId,
     TokenIds,
+    Width,
+    dtype_name,
 )
-from bartleby.family.record import Record
+from bartleby.family.record import Record, StrPath
 
 MOST_PARAMETERS = 10**12
 """A hundred times the largest published Blender: sizes beyond it are a slip of the keyboard."""
@@ -50,7 +54,7 @@ VOCABULARY_FIELDS = (
     "forced_bos_token_id",
     "forced_eos_token_id",
 )
-UNSUPPORTED: dict[str, Any] = {"pruned_heads": {}, "tie_encoder_decoder": False}
+UNSUPPORTED: dict[str, Any] = {"tie_encoder_decoder": False}
 """Published fields that would change the model, at the only value any published checkpoint of the family has."""
 
 
@@ -64,7 +68,7 @@ class PreTrainedConfig(Record):
     # Sizes
     vocab_size: Size = 50265
     max_position_embeddings: Size = 1024
-    d_model: Size = 1024
+    d_model: Width = 1024
     encoder_layers: Size = 12
     encoder_attention_heads: Size = 16
     encoder_ffn_dim: Size = 4096
@@ -85,7 +89,7 @@ class PreTrainedConfig(Record):
     tie_word_embeddings: Flag = True
     tie_encoder_decoder: Flag = False
     chunk_size_feed_forward: Count = 0
-    pruned_heads: Any = {}  # noqa: RUF012  copied for every config
+    pruned_heads: Mapped = {}  # noqa: RUF012  copied for every config
     use_cache: Flag = True
 
     # How it is trained
@@ -162,7 +166,7 @@ class PreTrainedConfig(Record):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # kept by name: a config needs no framework, and JSON has no other form
-        super().__setattr__(name, _dtype_name(value) if name == "dtype" else value)
+        super().__setattr__(name, dtype_name(value) if name == "dtype" else value)
 
     @property
     def num_labels(self) -> int:
@@ -177,6 +181,37 @@ class PreTrainedConfig(Record):
         if self.id2label is None or len(self.id2label) != count:
             self.id2label = {index: f"LABEL_{index}" for index in range(count)}
             self.label2id = {label: index for index, label in self.id2label.items()}
+
+    def check_buildable(self) -> None:
+        """Refuse what can be written down and handed on, but no model can be built of.
+
+        Raises: ConfigError listing everything.
+        """
+        faults = [
+            f"`{name}` must be {only}, but is {getattr(self, name)!r}: nothing else is supported."
+            for name, only in UNSUPPORTED.items()
+            if getattr(self, name) != only
+        ]
+        faults += [fault for fault in [SIZE.fault("d_model", self.d_model)] if fault]
+        raise_all(ConfigError, [*faults, *self._pruned_faults()], type(self).__name__)
+
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
+        """The config itself; of one stack, a copy whose layers and heads, by every name, are that stack's."""
+        if bool(decoder) == bool(encoder) or not self.is_encoder_decoder:
+            return self
+        side = "decoder" if decoder else "encoder"
+        copied = copy.deepcopy(self)
+        for size in ("layers", "attention_heads", "ffn_dim", "layerdrop"):
+            setattr(copied, f"encoder_{size}", getattr(self, f"{side}_{size}"))
+        return copied
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str | type = "AutoConfig") -> None:
+        """Let AutoConfig make configs of this class, one of your own, of files with its `model_type`."""
+        name = auto_class if isinstance(auto_class, str) else auto_class.__name__
+        if name != "AutoConfig":
+            raise ConfigError(f"`auto_class` must be 'AutoConfig', but is {name!r}.")
+        AutoConfig.register(cls.model_type, cls, exist_ok=True)
 
     @property
     def use_return_dict(self) -> bool:
@@ -201,6 +236,9 @@ class PreTrainedConfig(Record):
         return super()._replaced(file, changes)
 
     def _settle(self, given: dict[str, Any]) -> list[str]:
+        if isinstance(self.pruned_heads, dict):  # JSON has only text keys
+            pruned = self.pruned_heads.items()
+            self.pruned_heads = {int(key) if str(key).isdecimal() else key: heads for key, heads in pruned}
         count = given.pop("num_labels", None)
         if not isinstance(self.label2id, dict | None):
             return [f"`label2id` must map labels to whole numbers, but is {reprlib.repr(self.label2id)}."]
@@ -232,15 +270,21 @@ class PreTrainedConfig(Record):
         for name in VOCABULARY_FIELDS:
             if wrong.isdisjoint({"vocab_size", name}):
                 yield from self._outside_vocabulary(name)
-        for name, only in UNSUPPORTED.items():
-            if name not in wrong and getattr(self, name) != only:
-                yield f"`{name}` must be {only}, but is {getattr(self, name)!r}: nothing else is supported."
         if self.problem_type == "single_label_classification" and self.num_labels == 1:
             yield "`num_labels` must be at least 2 for single-label classification, but is 1. Or make it a regression."
         if wrong.isdisjoint(SIZE_FIELDS) and self._rough_size() > MOST_PARAMETERS:
             given = ", ".join(f"`{name}` {getattr(self, name)}" for name in SIZE_FIELDS)
             size = self._rough_size()
             yield f"A model must stay under {MOST_PARAMETERS:.0e} parameters, but this has {size:.1e}: {given}."
+
+    def _pruned_faults(self) -> Iterator[str]:
+        heads = set(range(self.encoder_attention_heads))
+        for layer, pruned in self.pruned_heads.items():
+            wanted = f"`pruned_heads` must map layers of the encoder to lists of its {len(heads)} heads, but"
+            if layer not in range(self.encoder_layers):
+                yield f"{wanted} has a layer {layer!r}."
+            elif not isinstance(pruned, list | tuple | set) or not heads.issuperset(pruned):
+                yield f"{wanted} layer {layer} has {reprlib.repr(pruned)}."
 
     def _outside_vocabulary(self, name: str) -> Iterator[str]:
         value = getattr(self, name)
@@ -256,7 +300,6 @@ class PreTrainedConfig(Record):
 
 
 PretrainedConfig = PreTrainedConfig
-AutoConfig = PreTrainedConfig  # whose `from_pretrained` picks the class by `model_type`
 _SIZE_ARGUMENTS = (
     "vocab_size",
     "max_position_embeddings",
@@ -381,7 +424,30 @@ def config_from_dict(fields: Mapping[str, Any]) -> PreTrainedConfig:
     return PreTrainedConfig.from_dict(fields)
 
 
-def _dtype_name(value: Any) -> Any:
-    if value is None or isinstance(value, str):
-        return value
-    return getattr(value, "name", None) or getattr(value, "__name__", str(value).removeprefix("torch."))
+class AutoConfig:
+    """Not a config itself: `AutoConfig.from_pretrained` answers with one, of the class its `model_type` names."""
+
+    def __init__(self) -> None:
+        raise ConfigError("AutoConfig is not made directly. Use AutoConfig.from_pretrained(name_or_folder).")
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: StrPath, **kwargs: Any) -> Any:
+        """The config of a checkpoint; the arguments are those of `PreTrainedConfig.from_pretrained`."""
+        return PreTrainedConfig.from_pretrained(pretrained_model_name_or_path, **kwargs)
+
+    @classmethod
+    def for_model(cls, model_type: str, *args: Any, **kwargs: Any) -> PreTrainedConfig:
+        """A new config of a model, with its defaults but for what is given."""
+        return config_class(model_type)(*args, **kwargs)
+
+    @classmethod
+    def register(cls, model_type: str, config: type[PreTrainedConfig], exist_ok: bool = False) -> None:
+        """Let files with a `model_type` be read by a class of your own.
+
+        Raises: ConfigError for another type than the class's, or one that is taken, unless `exist_ok`.
+        """
+        if config.model_type != model_type:
+            raise ConfigError(f"`model_type` must be {config.model_type!r}, as the class says, but is {model_type!r}.")
+        if not exist_ok and CONFIG_CLASSES.get(model_type, config) is not config:
+            raise ConfigError(f"{model_type!r} has a class. Pass exist_ok=True to replace it.")
+        CONFIG_CLASSES[model_type] = config

@@ -56,6 +56,27 @@ class Alias:
         setattr(record, self.field, value)
 
 
+class DtypeName(str):
+    """The name of a type of numbers, equal to that type itself: `config.dtype == torch.float16`."""
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == (other if isinstance(other, str) else _name_of(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+def dtype_name(value: Any) -> Any:
+    """A type of numbers of any library as its name; None stays None."""
+    return value if value is None else DtypeName(value if isinstance(value, str) else _name_of(value))
+
+
+def _name_of(dtype: Any) -> str:
+    return str(getattr(dtype, "name", None) or getattr(dtype, "__name__", str(dtype).removeprefix("torch.")))
+
+
 def is_whole(value: Any) -> bool:
     """An int that is not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
@@ -72,6 +93,11 @@ def _is_ids(value: Any) -> bool:
 
 SIZE = Check(f"a whole number from 1 to {LARGEST_SIZE}", lambda value: is_whole(value) and 1 <= value <= LARGEST_SIZE)
 Size = Annotated[int, SIZE]
+Width = Annotated[
+    int,  # 0: left open; such a config can be kept, but no model be built of it
+    Check(f"a whole number from 0 to {LARGEST_SIZE}", lambda value: is_whole(value) and 0 <= value <= LARGEST_SIZE),
+]
+Mapped = Annotated[dict[Any, Any], Check("a dictionary", lambda value: isinstance(value, dict))]
 Count = Annotated[int, Check("a whole number of at least 0", lambda value: is_whole(value) and value >= 0)]
 Probability = Annotated[float, Check("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1)]
 Deviation = Annotated[float, Check("a number of at least 0", lambda value: is_number(value) and value >= 0)]

@@ -41,7 +41,11 @@ class Parameter:
 
 
 def parameter_table(config: PreTrainedConfig, head: Head = "conditional_generation") -> tuple[Parameter, ...]:
-    """All parameters of the model `config` describes under `head`, in the order a reader meets them."""
+    """All parameters of the model `config` describes under `head`, in the order a reader meets them.
+
+    Raises: ConfigError if no model can be built of it.
+    """
+    config.check_buildable()
     return tuple(_walk(config, head))
 
 

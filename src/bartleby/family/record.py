@@ -14,15 +14,18 @@ import os
 import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, get_origin, get_type_hints, overload
+from typing import Any, ClassVar, Literal, NoReturn, Self, get_origin, get_type_hints, overload
 
 from bartleby.errors import CheckpointError, ConfigError, OptionError, raise_all
 from bartleby.family.fields import Alias, Check
-from bartleby.hub import HubOptions, resolve
+from bartleby.hub import resolve, take_hub_options
 
 CONFIG_FILE = "config.json"
+StrPath = str | os.PathLike[str]
 STAMPS = ("model_type", "bartleby_version")
 """Written for whoever reads the file; not fields."""
+PASSING = ("_loaded_from", "_attn_implementation", "_commit_hash")
+"""Of this process, not of the model: never written."""
 
 
 class Record:
@@ -42,17 +45,20 @@ class Record:
     __signature__: ClassVar[inspect.Signature]
 
     _name_or_path: str = ""
-    name_or_path = Alias("_name_or_path")
+    _loaded_from: ClassVar[str] = ""
+    _attn_implementation: ClassVar[str | None] = None
+    _commit_hash: ClassVar[str | None] = None
 
     def __init_subclass__(cls) -> None:
         cls.checks = _declared_checks(cls)
         cls.attribute_map = cls.attribute_map | {
             name: value.field for name, value in vars(cls).items() if isinstance(value, Alias)
         }
-        positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        published = [inspect.Parameter(name, positional, default=cls.default_of(name)) for name in cls.arguments]
-        fields = inspect.Parameter("fields", inspect.Parameter.VAR_KEYWORD)
-        cls.__signature__ = inspect.Signature([*published, fields])
+        others = [name for name in cls.checks if name not in cls.arguments and name.isidentifier()]
+        by_place, by_name = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+        kinds = [*((name, by_place) for name in cls.arguments), *((name, by_name) for name in others)]
+        named = [inspect.Parameter(name, kind, default=cls.default_of(name)) for name, kind in kinds]
+        cls.__signature__ = inspect.Signature([*named, inspect.Parameter("fields", inspect.Parameter.VAR_KEYWORD)])
 
     def __init__(self, *arguments: Any, **fields: Any) -> None:
         """Raises: ConfigError listing everything wrong; TypeError for too many or repeated arguments."""
@@ -61,7 +67,7 @@ class Record:
             setattr(self, name, given.pop(name) if name in given else copy.deepcopy(self.default_of(name)))
         faults += self._settle(given)
         for name, value in given.items():
-            if hasattr(type(self), name):
+            if hasattr(type(self), name) and name not in PASSING:
                 faults.append(f"`{name}` cannot be a field: the class uses that name itself.")
             else:
                 setattr(self, name, value)
@@ -138,7 +144,8 @@ class Record:
         """Every field, unknown ones included, and what wrote them."""
         from bartleby import __version__
 
-        return {"model_type": self.model_type, "bartleby_version": __version__} | copy.deepcopy(vars(self))
+        fields = {name: value for name, value in vars(self).items() if name not in PASSING}
+        return {"model_type": self.model_type, "bartleby_version": __version__} | copy.deepcopy(fields)
 
     def to_diff_dict(self) -> dict[str, Any]:
         """The constructor's published arguments, and every other field that is not at its default.
@@ -178,18 +185,15 @@ class Record:
 
     @classmethod
     def get_config_dict(
-        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+        cls, pretrained_model_name_or_path: StrPath, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """What the checkpoint's `config.json` holds, and the keywords that did not concern finding it.
 
         Raises: HubError if there is no such checkpoint; CheckpointError if its file is missing or unreadable.
         """
-        if "use_auth_token" in kwargs:  # its name before version 4.31
-            kwargs["token"] = kwargs.pop("use_auth_token")
-        asked = {name: kwargs.pop(name) for name in HubOptions.__annotations__ if name in kwargs}
+        options = take_hub_options(kwargs)
         path = Path(os.path.expanduser(pretrained_model_name_or_path))
         if not os.path.isfile(path):
-            options = {name: value for name, value in asked.items() if value is not None}
             path = resolve(pretrained_model_name_or_path, weights=False, **options) / CONFIG_FILE
         return read_json(path, "Pass the folder of a checkpoint."), kwargs
 
@@ -197,7 +201,12 @@ class Record:
     @classmethod
     def from_pretrained(
         cls,
-        pretrained_model_name_or_path: str | os.PathLike[str],
+        pretrained_model_name_or_path: StrPath,
+        cache_dir: StrPath | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        revision: str = "main",
         *,
         return_unused_kwargs: Literal[False] = False,
         **kwargs: Any,
@@ -205,40 +214,63 @@ class Record:
     @overload
     @classmethod
     def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | os.PathLike[str],
-        *,
-        return_unused_kwargs: Literal[True],
-        **kwargs: Any,
+        cls, pretrained_model_name_or_path: StrPath, *, return_unused_kwargs: Literal[True], **kwargs: Any
     ) -> tuple[Self, dict[str, Any]]: ...
     @classmethod
     def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+        cls,
+        pretrained_model_name_or_path: StrPath,
+        cache_dir: StrPath | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        revision: str = "main",
+        **kwargs: Any,
     ) -> Self | tuple[Self, dict[str, Any]]:
         """The config of a checkpoint: an embedded name, a folder, a JSON file, or a name of the hub.
 
-        Keywords are those of `bartleby.hub.resolve` (revision, token, cache_dir, local_files_only, force_download)
-        and of `from_dict`.
+        `kwargs` are `subfolder` and those of `from_dict`.
         """
-        config_dict, kwargs = cls.get_config_dict(pretrained_model_name_or_path, **kwargs)
-        config_dict["_name_or_path"] = os.fspath(pretrained_model_name_or_path)
+        where = {"cache_dir": cache_dir, "token": token, "revision": revision}
+        where |= {"force_download": force_download, "local_files_only": local_files_only}
+        config_dict, kwargs = cls.get_config_dict(pretrained_model_name_or_path, **where, **kwargs)
         found: Self | tuple[Self, dict[str, Any]] = cls.from_dict(config_dict, **kwargs)
+        config = found[0] if isinstance(found, tuple) else found
+        vars(config)["_loaded_from"] = os.fspath(pretrained_model_name_or_path)
         return found
 
     @classmethod
-    def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
+    def from_json_file(cls, json_file: StrPath) -> Self:
         """The config in a JSON file, whatever the file is called."""
         return cls.from_dict(read_json(Path(json_file), "Pass a file that is there."))
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str], push_to_hub: bool = False) -> None:
+    def save_pretrained(self, save_directory: StrPath, push_to_hub: bool = False) -> None:
         """Write `config.json` into a folder, made if needed.
 
         Raises: ConfigError if a field has become wrong; CheckpointError if the folder is a file.
         """
         if push_to_hub:
-            raise OptionError("`push_to_hub` must be False: save to a folder, then upload it with huggingface_hub.")
+            self.push_to_hub()
         self.validate()
         self.to_json_file(made_folder(save_directory) / CONFIG_FILE)
+
+    def push_to_hub(self, *arguments: Any, **options: Any) -> NoReturn:
+        """Refused: this package uploads nothing.
+
+        Raises: OptionError with the command that does.
+        """
+        raise OptionError("`push_to_hub` must be False: save into a folder, then upload it: hf upload NAME FOLDER.")
+
+    @classmethod
+    def dict_dtype_to_str(cls, d: dict[str, Any]) -> None:
+        """Write the dtypes in a dictionary, and in those inside it, as text: "float32"."""
+        for name, value in d.items():
+            if isinstance(value, dict):
+                cls.dict_dtype_to_str(value)
+            elif name in ("dtype", "torch_dtype"):
+                d[name] = value if value is None else str(value).removeprefix("torch.")
+
+    dict_torch_dtype_to_str = dict_dtype_to_str
 
     def to_json_string(self, use_diff: bool = True) -> str:
         """The config as JSON: what `to_diff_dict` keeps, or with `use_diff=False` every field.
@@ -254,7 +286,7 @@ class Record:
         raise_all(ConfigError, faults, type(self).__name__)
         return json.dumps(fields, indent=2, sort_keys=True) + "\n"
 
-    def to_json_file(self, json_file_path: str | os.PathLike[str], use_diff: bool = True) -> None:
+    def to_json_file(self, json_file_path: StrPath, use_diff: bool = True) -> None:
         """Write `to_json_string` to a file, whole or not at all."""
         write_whole(json_file_path, self.to_json_string(use_diff))
 
@@ -262,7 +294,21 @@ class Record:
         """The same fields, whatever place they were loaded from."""
         if type(other) is not type(self):
             return NotImplemented
-        return vars(self) | {"_name_or_path": ""} == vars(other) | {"_name_or_path": ""}
+        mine, theirs = (
+            {name: value for name, value in vars(each).items() if name not in (*PASSING, "_name_or_path")}
+            for each in (self, other)
+        )
+        return mine == theirs
+
+    @property
+    def name_or_path(self) -> str:
+        """Where it was loaded from, or the name it was given since; files keep what they say as `_name_or_path`."""
+        return vars(self).get("_loaded_from") or self._name_or_path
+
+    @name_or_path.setter
+    def name_or_path(self, name: str) -> None:
+        vars(self).pop("_loaded_from", None)
+        self._name_or_path = name
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {json.dumps(self.to_diff_dict(), indent=2, default=repr)}"
@@ -340,7 +386,7 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def made_folder(path: str | os.PathLike[str]) -> Path:
+def made_folder(path: StrPath) -> Path:
     """The folder to save a config in, made if needed.
 
     Raises: CheckpointError if it is a file.
@@ -352,7 +398,7 @@ def made_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def write_whole(path: str | os.PathLike[str], text: str) -> None:
+def write_whole(path: StrPath, text: str) -> None:
     """Write a file at once or not at all."""
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
