@@ -28,10 +28,6 @@ def _not_plain(reason: str, until: str) -> Reasons:
 
 LATER: dict[str, Reasons] = {
     # Searches
-    "num_beam_groups": _nowhere("diverse beam groups are not in this release"),
-    "diversity_penalty": _nowhere("diverse beam groups are not in this release"),
-    "constraints": _nowhere("constrained beam search is not in this release"),
-    "force_words_ids": _nowhere("constrained beam search is not in this release"),
     "penalty_alpha": {"plain": _STATES},
     "dola_layers": _nowhere("contrasting layers needs an output head trained for each, which this family lacks"),
     "guidance_scale": _nowhere(
@@ -65,12 +61,12 @@ LATER: dict[str, Reasons] = {
     "output_attentions": {"plain": _RESULTS},
     "output_hidden_states": {"plain": _RESULTS},
     # How it is computed
-    "cache_implementation": _not_plain(_CACHES, "the cache is chosen by the implementation"),
+    "cache_implementation": {"plain": _CACHES},
     "low_memory": {"plain": _CACHES},
     "cache_config": _nowhere("the caches of this release have nothing to set"),
     "max_cache_len": _nowhere("a cache is as long as the longest output can be"),
     "prefill_chunk_size": _nowhere("prompts of this family are short, and are read at once"),
     "continuous_batching_config": _nowhere("`generate` writes one batch; requests are queued elsewhere"),
-    "compile_config": _nowhere("compiling the model is the caller's choice, not an option of decoding"),
+    "compile_config": {"plain": "the plain definition has nothing to compile"},
     "generation_kwargs": _nowhere("pass options by their own names"),
 }

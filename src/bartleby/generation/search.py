@@ -6,7 +6,7 @@ go on. Sources do not see each other: a finished one leaves the batch, and the o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,8 @@ import numpy as np
 
 from bartleby.generation.beams import BeamOptions, Beams, FinishReason, Hypothesis, advance, find_candidates, is_settled
 from bartleby.generation.config import GenerationConfig
+from bartleby.generation.constrained import search_constrained
+from bartleby.generation.groups import search_groups
 from bartleby.generation.resolution import eos_ids, length_bounds, start_id
 from bartleby.generation.rules import Ids, Rule, Scores, SourceRule, apply_rules, log_softmax, rules_for
 
@@ -64,11 +66,20 @@ def generate(
     Raises: OptionError if there is no start token or a prompt leaves no room.
     """
     results: Generated = [[] for _ in sources]
-    search = search_beams if options.num_beams > 1 else search_rows
+    search = search_of(options)
     for task in _tasks(decoder, options, sources, whole_prompts(options, prompts, len(sources)), seed):
         for source, hypotheses in zip(task.sources, search(task), strict=True):
             results[source] = hypotheses
     return results
+
+
+def search_of(options: GenerationConfig) -> Callable[[Task], Generated]:
+    """The search that the options ask for."""
+    if options.constraints is not None or options.force_words_ids is not None:
+        return search_constrained
+    if options.num_beam_groups > 1:
+        return search_groups
+    return search_beams if options.num_beams > 1 else search_rows
 
 
 def whole_prompts(options: GenerationConfig, prompts: Sequence[Sequence[int]] | None, count: int) -> list[list[int]]:

@@ -214,7 +214,15 @@ def search(task: Task, writer: Writer) -> Written:
 
 def state_of(task: Task) -> State:
     """The rows before the first step, of the kind that the options ask for."""
-    return Beams(task) if task.options.num_beams > 1 else Rows(task)
+    from bartleby.backends.pytorch.constrained import ConstrainedBeams  # built on what is here
+    from bartleby.backends.pytorch.groups import BeamGroups
+
+    options = task.options
+    if options.constraints is not None or options.force_words_ids is not None:
+        return ConstrainedBeams(task)
+    if options.num_beam_groups > 1:
+        return BeamGroups(task)
+    return Beams(task) if options.num_beams > 1 else Rows(task)
 
 
 def search_shrinking(writer: Writer, state: State) -> Written:
