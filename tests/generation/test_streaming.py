@@ -18,8 +18,8 @@ from bartleby.generation.streaming import (
     TextIteratorStreamer,
     TextPieces,
     TextStreamer,
-    closing,
     settled,
+    told_of_errors,
     whole_words,
 )
 from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizer
@@ -171,12 +171,13 @@ def test_the_base_class_asks_for_both_methods() -> None:
 
 def write(streamer: Any, text: str, error: Exception | None = None) -> None:
     """What `generate` does in its thread."""
-    with closing(streamer):
+    with told_of_errors(streamer):
         streamer.put(np.array([[BART.eos_token_id]]))
         for index in BART(text, add_special_tokens=False)["input_ids"]:
             streamer.put(np.array([index]))
         if error is not None:
             raise error
+        streamer.end()
 
 
 def test_another_thread_can_be_read_from() -> None:
@@ -214,8 +215,8 @@ def test_a_streamer_that_cannot_fail_is_ended() -> None:
         write(streamer, "Hello", RuntimeError("no"))
     write(streamer, "Hello")
     assert streamer.ends == 2
-    with closing(None):
-        pass
+    with pytest.raises(KeyError), told_of_errors(None):
+        raise KeyError
 
 
 def test_waiting_too_long_raises() -> None:

@@ -119,10 +119,10 @@ class BaseStreamer:
 
 
 @contextmanager
-def closing(streamer: Any) -> Iterator[None]:
-    """End the stream when the block is left, also by an error: who waits for text must not wait for ever.
+def told_of_errors(streamer: Any) -> Iterator[None]:
+    """Let the streamer know when the block breaks off: who waits for text must not wait for ever.
 
-    `streamer` may be None, or an object with `put` and `end` alone.
+    `streamer` may be None, or an object with `put` and `end` alone, which is ended.
     """
     try:
         yield
@@ -130,8 +130,6 @@ def closing(streamer: Any) -> Iterator[None]:
         if streamer is not None:
             streamer.fail(error) if hasattr(streamer, "fail") else streamer.end()
         raise
-    if streamer is not None:
-        streamer.end()
 
 
 class TextStreamer(TextPieces, BaseStreamer):
