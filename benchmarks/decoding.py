@@ -43,6 +43,7 @@ def both(config: Any) -> tuple[Any, Any]:
 
 
 def seconds(model: Any, ids: torch.Tensor, options: dict[str, Any]) -> tuple[float, torch.Tensor]:
+    """Of one call, the device's work included."""
     if ids.is_cuda:
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -62,6 +63,7 @@ parser.add_argument("--repeats", type=int, default=5)
 parser.add_argument("--threads", type=int)
 parser.add_argument("--device", default="cpu")
 parser.add_argument("--dtype", default="float32")
+parser.add_argument("--static", action="store_true", help="steps of fixed shapes; on a GPU as CUDA graphs, in both")
 arguments = parser.parse_args()
 torch.manual_seed(0)
 if arguments.threads:
@@ -79,6 +81,7 @@ options = {
     "pad_token_id": config.pad_token_id,
     "eos_token_id": config.eos_token_id,
     "decoder_start_token_id": config.decoder_start_token_id,
+    **({"cache_implementation": "static"} if arguments.static else {}),
 }
 times: list[list[float]] = []
 for repeat in range(arguments.repeats + 1):
