@@ -18,7 +18,7 @@ CLASSES = [value for value in vars(errors).values() if inspect.isclass(value) an
 
 @pytest.mark.parametrize("error", [cls for cls in CLASSES if cls is not BartlebyError])
 def test_every_error_is_also_the_builtin_a_caller_expects(error):
-    assert issubclass(error, (ValueError, OSError, ImportError))
+    assert issubclass(error, (ValueError, TypeError, OSError, ImportError))
 
 
 def test_the_tree_in_the_docstring_is_the_tree_of_classes():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bartleby.family.config import CONFIG_CLASSES, PreTrainedConfig
+from bartleby.family.config import CONFIG_CLASSES, BartConfig, PreTrainedConfig
 from bartleby.family.parameters import Head, parameter_table
 
 MODEL_TYPES = tuple(CONFIG_CLASSES)
@@ -45,6 +45,13 @@ def random_fields(random: np.random.Generator) -> dict[str, Any]:
 
 def random_config(random: np.random.Generator, model_type: str) -> PreTrainedConfig:
     return CONFIG_CLASSES[model_type](**random_fields(random))
+
+
+def small_bart(**fields: Any) -> BartConfig:
+    """The smallest BART that is one, with these fields: for tests of one thing at a time."""
+    sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    widths = {"vocab_size": VOCABULARY, "d_model": 16, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
+    return BartConfig(**{**sizes, **widths, "max_position_embeddings": POSITIONS, **fields})
 
 
 def random_weights(

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bartleby.backends.pytorch.heads import IGNORED_LABEL, ConditionalGeneration
+from bartleby.backends.pytorch.heads import ConditionalGeneration
+from bartleby.backends.pytorch.passing import IGNORED_LABEL
 from bartleby.training.collation import Batch
 
 

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -18,3 +20,9 @@ def test_each_equals_its_definition(name: str) -> None:
     np.testing.assert_allclose(
         ACTIVATIONS[name](torch.from_numpy(x)).numpy(), definition.ACTIVATIONS[name](x), atol=1e-12
     )
+
+
+@pytest.mark.parametrize("name", sorted(definition.ACTIVATIONS))
+def test_models_that_hold_one_can_be_pickled(name: str) -> None:
+    again = pickle.loads(pickle.dumps(ACTIVATIONS[name]))
+    assert torch.equal(again(torch.ones(2)), ACTIVATIONS[name](torch.ones(2)))

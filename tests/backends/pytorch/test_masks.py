@@ -16,21 +16,45 @@ def test_pads_are_hidden_as_the_specification_says() -> None:
 
 
 def test_the_future_and_pads_are_hidden_as_the_specification_says() -> None:
-    bias = causal_bias(MASK, HIDDEN, past=0, explicit=False)
+    bias = causal_bias(MASK, HIDDEN, start=0, keys=3, explicit=False)
     assert torch.equal(bias < -1e30, torch.from_numpy(definition.causal(3, MASK.numpy())))
 
 
 def test_no_mask_is_built_where_the_kernel_has_its_own() -> None:
     assert padding_bias(None, HIDDEN) is None
-    assert causal_bias(None, HIDDEN, past=0, explicit=False) is None
-    assert causal_bias(None, HIDDEN[:, :1], past=5, explicit=False) is None
-    assert causal_bias(None, HIDDEN, past=5, explicit=False).shape == (1, 1, 3, 8)
+    assert causal_bias(None, HIDDEN, start=0, keys=3, explicit=False) is None
+    assert causal_bias(None, HIDDEN[:, :1], start=5, keys=6, explicit=False) is None
+    assert causal_bias(None, HIDDEN, start=5, keys=8, explicit=False).shape == (1, 1, 3, 8)
 
 
 def test_masks_with_four_axes_are_taken_as_they_are() -> None:
     own = torch.zeros(2, 1, 3, 3)
     assert padding_bias(own, HIDDEN) is own
-    assert causal_bias(own, HIDDEN, past=0, explicit=False) is own
+    assert causal_bias(own, HIDDEN, start=0, keys=3, explicit=False) is own
+
+
+def test_a_mask_of_truths_says_where_to_look() -> None:
+    seen = torch.ones(3, 3, dtype=torch.bool).tril().expand(2, 1, 3, 3)
+    assert torch.equal(causal_bias(seen, HIDDEN, start=0, keys=3, explicit=False) < -1e30, ~seen)
+
+
+def test_positions_on_the_device_hide_what_a_memory_of_fixed_shape_does_not_hold_yet() -> None:
+    bias = causal_bias(None, HIDDEN, start=torch.tensor([2, 3, 4]), keys=7, explicit=False)
+    assert (bias[0, 0] < -1e30).sum(dim=1).tolist() == [4, 3, 2]
+    padded = causal_bias(torch.tensor([[0, 1, 1, 1, 1]]), HIDDEN, start=torch.tensor([2, 3, 4]), keys=7, explicit=False)
+    assert (padded[0, 0] < -1e30).sum(dim=1).tolist() == [5, 4, 3]
+
+
+@pytest.mark.parametrize("covered", [2, 4])
+def test_a_mask_of_another_length_is_refused(covered: int) -> None:
+    with pytest.raises(ShapeError, match=f"cover the 3 tokens read before or now, but covers {covered}"):
+        causal_bias(torch.ones(2, covered), HIDDEN, start=0, keys=3, explicit=False)
+
+
+def test_a_half_can_take_a_score_on_top() -> None:
+    bias = padding_bias(MASK, HIDDEN.half())
+    assert torch.isfinite(bias - 1000).all()
+    assert float((bias - 1000).softmax(-1)[1, 0, 0, 1]) == 0
 
 
 def test_a_mask_of_another_rank_is_refused() -> None:

@@ -9,6 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+
+def quick_gelu(hidden: Tensor) -> Tensor:
+    """GELU by way of a sigmoid; a function with a name, because models are pickled."""
+    return hidden * torch.sigmoid(1.702 * hidden)
+
+
 gelu_tanh = partial(F.gelu, approximate="tanh")
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -17,7 +23,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_new": gelu_tanh,
     "gelu_fast": gelu_tanh,
     "gelu_pytorch_tanh": gelu_tanh,
-    "quick_gelu": lambda hidden: hidden * torch.sigmoid(1.702 * hidden),
+    "quick_gelu": quick_gelu,
     "relu": F.relu,
     "relu6": F.relu6,
     "leaky_relu": F.leaky_relu,

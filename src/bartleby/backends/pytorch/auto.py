@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar, Generic, TypeVar
 
-from bartleby.backends.pytorch import heads, models
+from bartleby.backends.pytorch import causal, heads, models, readers
 from bartleby.backends.pytorch.pretrained import PreTrainedModel
 from bartleby.errors import ConfigError
 from bartleby.family.config import AutoConfig, PreTrainedConfig
@@ -73,19 +73,19 @@ class AutoModelForSeq2SeqLM(AutoClass[heads.ConditionalGeneration]):
     )
 
 
-class AutoModelForCausalLM(AutoClass[heads.CausalLM]):
+class AutoModelForCausalLM(AutoClass[causal.CausalLM]):
     """The decoder as a language model."""
 
     models = (models.BartForCausalLM, models.BlenderbotForCausalLM, models.BlenderbotSmallForCausalLM)
 
 
-class AutoModelForSequenceClassification(AutoClass[heads.SequenceClassification]):
+class AutoModelForSequenceClassification(AutoClass[readers.SequenceClassification]):
     """That labels texts."""
 
     models = (models.BartForSequenceClassification,)
 
 
-class AutoModelForQuestionAnswering(AutoClass[heads.QuestionAnswering]):
+class AutoModelForQuestionAnswering(AutoClass[readers.QuestionAnswering]):
     """That finds answers in a text."""
 
     models = (models.BartForQuestionAnswering,)

@@ -6,12 +6,14 @@ A field that is None is not part of the tuple or of the dict, so `outputs[0]` is
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from bartleby.errors import OptionError
 from bartleby.family.config import PreTrainedConfig
 
 States = tuple[Tensor, ...]
@@ -22,16 +24,21 @@ class ModelOutput(OrderedDict[str, Any]):
     """Base of all outputs; subclasses are dataclasses whose fields default to None."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            value = getattr(self, field.name)
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]  # every subclass is a dataclass
+        given = {name: getattr(self, name) for name in names}
+        pairs = _pairs(given)
+        if pairs is not None:  # how torch puts together what several devices gave
+            super().__setattr__(names[0], None)
+            given.update({names[0]: None, **pairs})
+        for name, value in given.items():
             if value is not None:
-                super().__setitem__(field.name, value)
+                self[name] = value
 
     def __getitem__(self, key: str | int | slice) -> Any:
         return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if value is not None and name in self:  # absent while __init__ runs: fields enter the dict in __post_init__
+        if value is not None and (name in self or name in self.__dict__):  # not while __init__ runs
             super().__setitem__(name, value)
         super().__setattr__(name, value)
 
@@ -39,12 +46,38 @@ class ModelOutput(OrderedDict[str, Any]):
         super().__setitem__(name, value)
         super().__setattr__(name, value)
 
+    def __delitem__(self, name: str) -> None:
+        raise self._refusal("del")
+
+    def pop(self, *arguments: Any) -> Any:
+        raise self._refusal("pop")
+
+    def update(self, *arguments: Any, **named: Any) -> None:
+        raise self._refusal("update")
+
+    def setdefault(self, *arguments: Any) -> Any:
+        raise self._refusal("setdefault")
+
+    def _refusal(self, operation: str) -> OptionError:
+        name = type(self).__name__
+        return OptionError(f"`{operation}` does not work on {name}: its fields stay. Set one, or take `dict(output)`.")
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), tuple(getattr(self, field.name) for field in fields(self)))  # type: ignore[arg-type]
 
     def to_tuple(self) -> tuple[Any, ...]:
         """The fields that are set, in order."""
         return tuple(self.values())
+
+
+def _pairs(given: dict[str, Any]) -> dict[str, Any] | None:
+    """The fields that the first one holds, when it is a dict or yields pairs of name and value, and is the only one."""
+    first, *others = given.values()
+    if any(other is not None for other in others) or first is None or isinstance(first, Tensor):
+        return None
+    items = list(first.items() if isinstance(first, Mapping) else first) if isinstance(first, Iterable) else []
+    is_named = bool(items) and all(isinstance(item, tuple | list) and len(item) == 2 for item in items)
+    return dict(items) if is_named and all(item[0] in given for item in items) else None
 
 
 @dataclass
@@ -139,6 +172,12 @@ class CausalLMOutputWithCrossAttentions(ModelOutput):
     cross_attentions: States | None = None
 
 
+def is_traced() -> bool:
+    """Whether `torch.jit.trace` is looking."""
+    traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]  # torch forgets to export it
+    return traced
+
+
 def asked(config: PreTrainedConfig, attentions: bool | None, hidden_states: bool | None) -> tuple[bool, bool]:
     """Whether to return attentions and hidden states: as the call says, else as the configuration says."""
     return (
@@ -148,13 +187,10 @@ def asked(config: PreTrainedConfig, attentions: bool | None, hidden_states: bool
 
 
 def as_asked(output: Output, config: PreTrainedConfig, return_dict: bool | None) -> Output | tuple[Any, ...]:
-    """The output, or its tuple where `return_dict` or the configuration asks for that."""
-    return output if (config.return_dict if return_dict is None else return_dict) else output.to_tuple()
-
-
-def frozen(recorded: list[Tensor] | None) -> tuple[Tensor, ...] | None:
-    """A list that layers filled, as outputs hold it."""
-    return None if recorded is None else tuple(recorded)
+    """The output, or its tuple where the call or else the configuration asks for that; a tracer takes only tuples."""
+    if return_dict is None:
+        return_dict = config.use_return_dict and not is_traced()
+    return output if return_dict else output.to_tuple()
 
 
 def _register(output: type[ModelOutput]) -> None:
