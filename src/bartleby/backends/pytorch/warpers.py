@@ -1,6 +1,7 @@
 """The published logits processors that cut for sampling: shells around the cuts of generation/cuts.py.
 
-`filter_value` is the score of what is cut away, or was impossible before; `min_tokens_to_keep` so many tokens stay in any case.
+`filter_value` is the score of what is cut away or was impossible before; `min_tokens_to_keep` so many tokens stay in
+any case.
 """
 
 from __future__ import annotations
