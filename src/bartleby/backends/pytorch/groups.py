@@ -176,15 +176,19 @@ class BeamGroups:
         rows_before = len(logits) // count
         used = logits.new_zeros(count, 1, v)  # how many beams of this step wrote each token
         scores, rows = [], []
-        for group, own in zip(self.groups, self._by_group(logits.log_softmax(dim=1)), strict=True):
+        chosen = torch.zeros(count, self.task.options.num_beams, dtype=torch.long, device=logits.device)
+        for index, (group, own) in enumerate(zip(self.groups, self._by_group(logits.log_softmax(dim=1)), strict=True)):
+            if len(self.groups) > 1:  # by their published names, for callers' processors
+                self.task.extras.update(current_tokens=chosen.flatten(), beam_group_idx=index)
             penalized = own - self.task.options.diversity_penalty * used
             ids = group.written()[:, : own.shape[1]].flatten(0, 1)
             ruled = self.silent.ruled(ids, penalized.flatten(0, 1), self.sources).view(count, -1, v)
             ruled = ruled.expand(count, group.size, v)
             rows.append(group.advance(ruled, rows_before))
             scores.append(ruled)
-            tokens = group.written()[:, :, -1:]
-            used = used.scatter_add(2, tokens.transpose(1, 2), torch.ones_like(ruled[:, :1, : group.size]))
+            tokens = group.written()[:, :, -1]
+            chosen[:, group.first : group.first + group.size] = tokens
+            used = used.scatter_add(2, tokens[:, None], torch.ones_like(ruled[:, :1, : group.size]))
         if self.task.listener is not None:
             self.task.listener.scored(torch.cat(scores, dim=1).flatten(0, 1))
         self.is_first = False

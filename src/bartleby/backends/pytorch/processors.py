@@ -47,11 +47,11 @@ class LogitsProcessorList(list[Any]):
         Raises: OptionError if it is not there.
         """
         for processor in self:
-            scores = processor(input_ids, scores, **_asked(processor, kwargs))
+            scores = processor(input_ids, scores, **asked(processor, kwargs))
         return scores
 
 
-def _asked(processor: Callable[..., Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
+def asked(processor: Callable[..., Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
     """The keywords a processor takes, of those given."""
     parameters = list(inspect.signature(processor).parameters.values())[2:]
     if any(each.kind is each.VAR_KEYWORD for each in parameters):

@@ -8,9 +8,9 @@ c candidates, t tokens so far, v vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -113,6 +113,8 @@ class Task:
     """What ends rows besides end tokens and length, told by their ids: (r, t) -> (r,) bool. Needs a whole search."""
     listener: Listener | None = None
     """Needs a whole search."""
+    extras: dict[str, Any] = field(default_factory=dict)
+    """What callers' processors may ask for besides ids and scores; kept up to date by the searches that have more."""
 
     def ruled(self, ids: Tensor, scores: Tensor, sources: Tensor) -> Tensor:
         """The scores after all rules. Shapes: ids (r, t), scores (r, v), changed in place, sources (b,) -> (r, v)."""
