@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 import time
 import warnings
 from typing import Any
@@ -43,6 +45,14 @@ def test_a_criterion_answers_for_each_row_and_for_all_of_them() -> None:
     assert all(criterion(written(11), None))
     assert isinstance(criterion(written(9), None), torch.BoolTensor)
     assert type(~criterion(written(9), None)) is torch.Tensor
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda answer: pickle.loads(pickle.dumps(answer))])
+def test_answers_can_be_copied_and_kept(copied: Any) -> None:
+    answer = EosTokenCriteria(0)(torch.tensor([[1, 0], [0, 1]]), None)
+    kept = copied(answer)
+    assert kept.tolist() == [True, False]
+    assert not kept
 
 
 def test_rows_that_differ_are_not_all_ended() -> None:

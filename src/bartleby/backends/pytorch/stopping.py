@@ -30,6 +30,9 @@ class Ended(Tensor):
     def __bool__(self) -> bool:
         return bool(self.all())
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Ended:
+        return self.clone().as_subclass(Ended)
+
 
 def _all_rows(input_ids: Tensor, answer: bool) -> Ended:
     rows = torch.full(input_ids.shape[:1], answer, dtype=torch.bool, device=input_ids.device)
