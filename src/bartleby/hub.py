@@ -17,7 +17,7 @@ from bartleby.errors import HubError, OptionError, raise_all
 ASSETS = Path(__file__).resolve().parent / "assets"
 """Where the embedded checkpoints lie, one folder each."""
 
-Weights = bool | Literal["h5", "msgpack"]
+Weights = bool | Literal["safetensors", "bin", "h5", "msgpack"]
 """True: safetensors, or `.bin` where there are none; False: no weights at all."""
 
 DESCRIPTION_FILES = (

@@ -89,7 +89,7 @@ def open_weights(path: str | Path) -> StoredWeights:
         if found is None:
             raise CheckpointError(f"{place} has no weights: none of {', '.join(known)}. Download or copy them into it.")
         place = found
-    if place.name.endswith(".index.json"):
+    if place.suffix == ".json" and ".index." in place.name:  # of a variant: model.safetensors.index.fp16.json
         return _open_shards(place)
     file = MappedFile(place)
     return StoredWeights(place, _read_container(file), [file])
