@@ -7,7 +7,9 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from bartleby.checkpoints.replacement import RECORD, current_file, replace_files
+from bartleby.checkpoints.replacement import replace_files
+from bartleby.documents import JOURNAL as RECORD
+from bartleby.documents import current_file
 from bartleby.errors import CheckpointError
 
 OLD = {"config.json": b"old config", "weights": b"old weights", "stale": b"only old"}

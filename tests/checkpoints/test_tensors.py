@@ -98,7 +98,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 def test_a_git_lfs_pointer_is_called_what_it_is(tmp_path: Path) -> None:
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 557912620\n"
-    with pytest.raises(CheckpointError, match=r"is a git-LFS pointer, not the weights.*git lfs pull"):
+    with pytest.raises(CheckpointError, match=r"is a git-LFS pointer, not the file.*git lfs pull"):
         mapped(tmp_path / "model.safetensors", pointer)
 
 

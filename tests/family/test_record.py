@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from bartleby import __version__, hub
+from bartleby.documents import JOURNAL, document_bytes
 from bartleby.errors import CheckpointError, ConfigError, HubError, OptionError
 from bartleby.family.config import BartConfig, BlenderbotConfig, BlenderbotSmallConfig, PreTrainedConfig
+from bartleby.generation.config import GenerationConfig
 
 FOREIGN = {
     "model_type": "bart",
@@ -206,8 +208,8 @@ def test_keywords_of_the_hub_do_not_reach_the_fields(monkeypatch, small, tmp_pat
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "must be JSON"),
-        ("[" * 100_000, "must be JSON"),
+        ("{", "is no (usable )?JSON"),
+        ("[" * 100_000, "is no (usable )?JSON"),
         ("[1]", "must hold a JSON object"),
         (None, "There is no config.json"),
     ],
@@ -323,3 +325,20 @@ def test_passing_attributes_are_not_written():
     assert config._commit_hash == "abc"
     assert {"_commit_hash", "_attn_implementation"}.isdisjoint(config.to_dict())
     assert config == BartConfig()
+
+
+def test_a_config_is_found_after_a_save_that_was_stopped(tmp_path):
+    BartConfig(d_model=64).save_pretrained(tmp_path)
+    (tmp_path / "config.json").rename(tmp_path / ".saving-1-config.json")
+    BartConfig(d_model=32).save_pretrained(tmp_path)
+    journal = {"moves": {".saving-1-config.json": "config.json"}, "removals": []}
+    (tmp_path / JOURNAL).write_bytes(document_bytes(journal))
+    assert BartConfig.from_pretrained(tmp_path).d_model == 64
+
+
+def test_options_are_found_after_a_save_that_was_stopped(tmp_path):
+    GenerationConfig(num_beams=7).save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").rename(tmp_path / ".saving-1-generation_config.json")
+    journal = {"moves": {".saving-1-generation_config.json": "generation_config.json"}, "removals": []}
+    (tmp_path / JOURNAL).write_bytes(document_bytes(journal))
+    assert GenerationConfig.from_pretrained(tmp_path).num_beams == 7

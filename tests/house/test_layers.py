@@ -4,6 +4,7 @@ import sys
 
 LAYERS = (
     ("errors",),
+    ("documents",),
     ("hub",),
     ("family",),
     ("tokenization", "checkpoints", "generation"),

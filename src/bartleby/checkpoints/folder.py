@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from bartleby.checkpoints.containers import StoredWeights, open_weights
-from bartleby.checkpoints.documents import document_bytes, read_document
 from bartleby.checkpoints.replacement import Writer, current_file, replace_files
 from bartleby.checkpoints.safetensors_file import TAGS, write_safetensors
 from bartleby.checkpoints.shards import (
@@ -24,6 +23,7 @@ from bartleby.checkpoints.shards import (
     with_variant,
 )
 from bartleby.checkpoints.tensors import DTYPES, Array, StoredTensor, held
+from bartleby.documents import document_bytes, read_document
 from bartleby.errors import CheckpointError, raise_all
 
 CONFIG = "config.json"

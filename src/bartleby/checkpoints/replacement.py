@@ -1,8 +1,8 @@
 """Several files of a folder replaced as if they were one: a reader finds all of the old ones or all of the new ones.
 
 One rename is atomic, several are not. So new files are written under temporary names and flushed to disk, then one
-rename puts a record beside them that lists every move and removal still to be made: that rename is the moment the
-new files count. Readers mind the record (`current_file`); whoever was stopped before finishing it is finished by the
+rename puts a journal beside them that lists every move and removal still to be made: that rename is the moment the
+new files count. Readers mind the journal (`current_file`); whoever was stopped before finishing it is finished by the
 next save. A save stopped before that moment has changed nothing.
 """
 
@@ -14,11 +14,12 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
-from bartleby.checkpoints.documents import read_document
+from bartleby.documents import JOURNAL, Journal, read_journal
+from bartleby.documents import current_file as current_file
 from bartleby.errors import CheckpointError
 
 try:
@@ -28,31 +29,7 @@ except ImportError:  # Windows: two saves to one folder at the same time are not
 
 Writer = Callable[[BinaryIO], object]
 
-RECORD = ".saving.json"
 TEMPORARY = ".saving-"
-
-
-@dataclass(frozen=True)
-class Record:
-    """What remains to be done: temporary name -> final name, and names to remove."""
-
-    moves: dict[str, str]
-    removals: list[str]
-
-
-def current_file(folder: Path, name: str) -> Path | None:
-    """Where the file called `name` lies now, also when a save was stopped half-way; None if there is none.
-
-    Raises: CheckpointError if the record of such a save is damaged.
-    """
-    record = _read_record(folder)
-    if record:
-        if name in record.removals:
-            return None
-        for temporary, final in record.moves.items():
-            if final == name and (folder / temporary).exists():
-                return folder / temporary
-    return folder / name if (folder / name).exists() else None
 
 
 def replace_files(folder: Path, writers: Mapping[str, Writer], is_stale: Callable[[str], bool]) -> None:
@@ -70,12 +47,12 @@ def replace_files(folder: Path, writers: Mapping[str, Writer], is_stale: Callabl
             for temporary, name in moves.items():
                 _write(folder / temporary, writers[name])
             removals = [name for name in sorted(os.listdir(folder)) if is_stale(name) and name not in writers]
-            text = json.dumps(asdict(Record(moves, removals)))
+            text = json.dumps(asdict(Journal(moves, removals)))
             _write(folder / record, lambda file: file.write(text.encode()))
             _flush_folder(folder)
-            os.replace(folder / record, folder / RECORD)  # from here on the new files count
+            os.replace(folder / record, folder / JOURNAL)  # from here on the new files count
         except BaseException:
-            if not (folder / RECORD).exists():  # an interrupt may come just after the rename
+            if not (folder / JOURNAL).exists():  # an interrupt may come just after the rename
                 for temporary in [*moves, record]:
                     with suppress(OSError):
                         os.unlink(folder / temporary)
@@ -90,34 +67,20 @@ def replace_files(folder: Path, writers: Mapping[str, Writer], is_stale: Callabl
 
 
 def _finish(folder: Path) -> None:
-    """Carry out the record, if there is one; stopping anywhere in it and starting again is harmless."""
-    record = _read_record(folder)
-    if record is None:
+    """Carry out the journal, if there is one; stopping anywhere in it and starting again is harmless."""
+    journal = read_journal(folder)
+    if journal is None:
         return
     _flush_folder(folder)
-    for temporary, name in record.moves.items():
+    for temporary, name in journal.moves.items():
         with suppress(FileNotFoundError):  # moved before
             os.replace(folder / temporary, folder / name)
-    for name in record.removals:
+    for name in journal.removals:
         with suppress(FileNotFoundError):
             os.unlink(folder / name)
     _flush_folder(folder)
-    os.unlink(folder / RECORD)
+    os.unlink(folder / JOURNAL)
     _flush_folder(folder)
-
-
-def _read_record(folder: Path) -> Record | None:
-    path = folder / RECORD
-    if not path.exists():
-        return None
-    document = read_document(path)
-    moves, removals = document.get("moves"), document.get("removals")
-    if not isinstance(moves, dict) or not isinstance(removals, list):
-        raise CheckpointError(f"{path} is damaged. Remove it, and save or download the checkpoint again.")
-    for name in [*moves, *moves.values(), *removals]:
-        if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\:\0"):
-            raise CheckpointError(f"{path} names a file outside its folder: {name!r}. Remove it.")
-    return Record(moves, removals)
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bartleby.checkpoints.documents import read_document
 from bartleby.checkpoints.tensors import StoredTensor
+from bartleby.documents import read_document
 from bartleby.errors import CheckpointError, OptionError, raise_all
 
 SINGLE = "model.safetensors"

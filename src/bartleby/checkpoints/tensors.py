@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from bartleby.documents import refuse_pointer
 from bartleby.errors import CheckpointError
 
 Array = npt.NDArray[Any]
@@ -144,12 +145,3 @@ class MappedFile:
     def close(self) -> None:
         """Hand out no more bytes; arrays already read stay valid, and keep the mapping alive."""
         self._map = None
-
-
-def refuse_pointer(path: Path, start: bytes) -> None:
-    """Raises: CheckpointError if the file holds git-LFS's note of where the weights are, instead of the weights."""
-    if start.startswith(b"version https://git-lfs"):
-        raise CheckpointError(
-            f"{path} is a git-LFS pointer, not the weights: the repository was cloned without them. "
-            f"Run `git lfs install` and `git lfs pull` in {path.parent}, or download the file again."
-        )

@@ -16,6 +16,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn, Self, get_origin, get_type_hints, overload
 
+from bartleby.documents import current_file, read_document
+from bartleby.documents import made_folder as made_folder
+from bartleby.documents import write_whole as write_whole
 from bartleby.errors import CheckpointError, ConfigError, OptionError, raise_all
 from bartleby.family.fields import Alias, Check
 from bartleby.hub import resolve, take_hub_options
@@ -386,37 +389,12 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def made_folder(path: StrPath) -> Path:
-    """The folder to save a config in, made if needed.
-
-    Raises: CheckpointError if it is a file.
-    """
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise CheckpointError(f"{str(folder)!r} must be a folder to save a config in, but is a file.")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def write_whole(path: StrPath, text: str) -> None:
-    """Write a file at once or not at all."""
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
-
-
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """The object in a JSON file; `remedy` says what to do where there is none.
+    """The object in a JSON file of a checkpoint, also when a save was stopped half-way; `remedy` is for where none is.
 
     Raises: CheckpointError if there is no such file, or it holds anything else.
     """
-    if not path.is_file():
+    current = current_file(path.parent, path.name)
+    if current is None or not current.is_file():
         raise CheckpointError(f"There is no {path.name} in {str(path.parent)!r}. {remedy}")
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{str(path)!r} must be JSON, but is not: {error}.") from error
-    if not isinstance(fields, dict):
-        raise CheckpointError(f"{str(path)!r} must hold a JSON object, but holds a {type(fields).__name__}.")
-    return fields
+    return read_document(current)

@@ -13,6 +13,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
+from bartleby import documents
 from bartleby.errors import CheckpointError, TokenizerError, raise_all
 
 Vocabulary = dict[str, int]
@@ -43,10 +44,7 @@ def need_files(files: Mapping[str, StrPath | None]) -> None:
 
 def read_json(path: StrPath) -> Any:
     """Raises: TokenizerError with the line where the file stops being JSON."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # besides bad JSON and UTF-8: numbers too long, lists too deep
-        raise TokenizerError(f"{os.fspath(path)} is not readable JSON: {error}. Fetch it again.") from None
+    return documents.read_json(Path(path), TokenizerError)
 
 
 def read_text(path: StrPath) -> str:

@@ -4,8 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bartleby.checkpoints.documents import document_bytes, read_document
-from bartleby.errors import CheckpointError
+from bartleby.documents import (
+    JOURNAL,
+    current_file,
+    document_bytes,
+    made_folder,
+    read_document,
+    read_journal,
+    read_json,
+    write_whole,
+)
+from bartleby.errors import CheckpointError, TokenizerError
 
 
 @pytest.mark.parametrize(
@@ -55,3 +64,36 @@ def test_documents_are_written_in_the_published_manner() -> None:
 def test_values_without_a_json_form_are_refused() -> None:
     with pytest.raises(CheckpointError, match="must be plain JSON values, but: Object of type set"):
         document_bytes({"a": {1}})
+
+
+def test_what_a_stopped_save_left_is_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(b'{"d_model": 1}')
+    (tmp_path / "stale.json").write_bytes(b"{}")
+    (tmp_path / ".saving-1-config.json").write_bytes(b'{"d_model": 2}')
+    assert read_document(current_file(tmp_path, "config.json") or tmp_path) == {"d_model": 1}
+    journal = {"moves": {".saving-1-config.json": "config.json"}, "removals": ["stale.json"]}
+    (tmp_path / JOURNAL).write_bytes(document_bytes(journal))
+    assert read_document(current_file(tmp_path, "config.json") or tmp_path) == {"d_model": 2}
+    assert current_file(tmp_path, "stale.json") is None
+    assert current_file(tmp_path, "other.json") is None
+
+
+@pytest.mark.parametrize("journal", [{"moves": []}, {"moves": {"a": "../b"}, "removals": []}])
+def test_a_damaged_journal_is_refused(tmp_path: Path, journal: dict[str, object]) -> None:
+    (tmp_path / JOURNAL).write_bytes(document_bytes(journal))
+    with pytest.raises(CheckpointError, match=r"damaged|outside its folder"):
+        read_journal(tmp_path)
+
+
+def test_a_text_is_written_whole(tmp_path: Path) -> None:
+    write_whole(tmp_path / "a.json", "{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    with pytest.raises(CheckpointError, match="must be a folder"):
+        made_folder(tmp_path / "a.json")
+    assert made_folder(tmp_path / "b" / "c").is_dir()
+
+
+def test_the_error_of_bad_content_can_be_chosen(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"{")
+    with pytest.raises(TokenizerError, match="is no JSON"):
+        read_json(tmp_path / "a.json", TokenizerError)
