@@ -26,24 +26,11 @@ from bartleby.generation.config import GenerationConfig
 from bartleby.generation.options import DEFAULTS
 from bartleby.generation.provenance import Origin
 from bartleby.generation.resolution import eos_ids, length_bounds, start_id
+from bartleby.generation.standing import Chance, Row, chances_of, leading, rank
 from bartleby.generation.trace import FEW, Bound, Candidate, Effect, OutputTrace, Step, Touch, Trace
 
-LEADING = 5
-"""How many of the likeliest tokens are kept."""
-
-Row = npt.NDArray[np.floating[Any]]
 Key = tuple[int, tuple[int, ...]]
 """A row: its source, and what it has written."""
-
-
-@dataclass(frozen=True)
-class Chance:
-    """How likely a token was, before and after the rules."""
-
-    rank: int
-    probability: float
-    rank_left: int
-    probability_left: float
 
 
 @dataclass
@@ -63,7 +50,7 @@ class Seen:
     def chance(self, token: int) -> Chance | None:
         """None where the scores are forgotten and the token is none of those that went on or end."""
         if token not in self.chances and self.raw is not None and self.ruled is not None:
-            self.chances[token] = Chance(*_standing(self.raw, token), *_standing(self.ruled, token))
+            self.chances |= chances_of([token], self.raw, self.ruled)
         return self.chances.get(token)
 
 
@@ -122,7 +109,7 @@ class Tracer:
             if history and (parent := self.steps[number - 1].get((source, history[:-1]))) is not None:
                 parent.chance(history[-1])
             is_followed = (source, history) not in seen_now and not set(history) & set(self.eos)
-            seen = Seen(row, self._scores[row].copy(), _leading(self._scores[row])) if is_followed else None
+            seen = Seen(row, self._scores[row].copy(), leading(self._scores[row])) if is_followed else None
             if seen is not None:
                 seen_now.add((source, history))
                 # Asked about once more, a row is judged anew: what came before was a draft's judgement.
@@ -148,11 +135,12 @@ class Tracer:
     def settle(self) -> None:
         """All rules were applied; a token is chosen next."""
         for seen, scores in zip(self._rows, self._scores, strict=True):
-            if seen is not None:
-                seen.ruled, seen.after = scores.copy(), _leading(scores)
+            if seen is not None and seen.raw is not None:
+                seen.ruled, seen.after = scores.copy(), leading(scores)
                 seen.possible = int((~np.isneginf(scores)).sum())
-                for token in (*self.eos, *(candidate.token for candidate in (*seen.before, *seen.after))):
-                    seen.chance(token)  # an output may end here: no next step would show it
+                # An output may end here: no next step would show what it ended with.
+                tokens = {*self.eos, *(candidate.token for candidate in (*seen.before, *seen.after))}
+                seen.chances |= chances_of(tokens, seen.raw, scores)
 
     def _forget(self, number: int, live: set[int]) -> None:
         """Scores are large: those of two steps ago are let go, but of sources that have just left."""
@@ -263,29 +251,6 @@ def _effect(label: Any, counts: Sequence[int], touched: tuple[Touch, ...]) -> Ef
     return Effect(str(getattr(label, "setting", name)), name, banned, changed, possible, touched)
 
 
-def _probabilities(scores: Row) -> Row:
-    """Softmax in float64; no number is no chance."""
-    scores = np.where(np.isnan(scores), -np.inf, scores.astype(np.float64))
-    most = scores.max()
-    certain: Row = (scores == most).astype(np.float64) if np.isposinf(most) else np.zeros_like(scores)
-    shares: Row = np.exp(scores - most) if np.isfinite(most) else certain
-    return np.asarray(shares / max(shares.sum(), 1))
-
-
-def _leading(scores: Row) -> tuple[Candidate, ...]:
-    """The likeliest tokens that are possible, likeliest first."""
-    shares = _probabilities(scores)
-    count = min(LEADING, len(scores))
-    best = np.sort(np.argpartition(-shares, count - 1)[:count])
-    best = best[np.argsort(-shares[best], kind="stable")]
-    return tuple(Candidate(int(token), float(shares[token])) for token in best if not np.isneginf(scores[token]))
-
-
-def _standing(scores: Row, token: int) -> tuple[int, float]:
-    """The rank of a token, from 1, and its probability."""
-    return int((scores > scores[token]).sum()) + 1, float(_probabilities(scores)[token])
-
-
 def _named(seen: Seen, altered: npt.NDArray[Any], left: npt.NDArray[Any], is_ban: bool) -> list[int]:
     """The tokens a record of a rule names."""
     if is_ban and len(left) <= FEW:
@@ -298,5 +263,6 @@ def _named(seen: Seen, altered: npt.NDArray[Any], left: npt.NDArray[Any], is_ban
 
 def _touch(seen: Seen, token: int, before: float, after: float) -> Touch:
     assert seen.raw is not None
-    rank = int((seen.raw > seen.raw[token]).sum()) + 1
-    return Touch(token, rank, *(float(score) if np.isfinite(score) else None for score in (before, after)))
+    return Touch(
+        token, rank(seen.raw, token), *(float(score) if np.isfinite(score) else None for score in (before, after))
+    )
