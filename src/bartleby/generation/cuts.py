@@ -42,8 +42,8 @@ class TopH:
 
     def __call__(self, ids: Ids, scores: Scores) -> Scores:
         best_first = np.argsort(-scores, axis=1, kind="stable")[:, :TOP_H_CANDIDATES]
-        terms = surprise(log_softmax(np.take_along_axis(scores, best_first, axis=1)))
-        stays = terms.cumsum(axis=1) <= terms.sum(axis=1, keepdims=True) * np.float32(self.share)
+        spent = surprise(log_softmax(np.take_along_axis(scores, best_first, axis=1))).cumsum(axis=1)
+        stays = spent <= spent[:, -1:] * np.float32(self.share)
         stays[:, 0] = True
         is_kept = np.zeros(scores.shape, dtype=bool)
         np.put_along_axis(is_kept, best_first, stays, axis=1)

@@ -26,8 +26,8 @@ def temperature(rule: definition.Temperature) -> Cut:
 def top_h(rule: definition.TopH) -> Cut:
     def cut(scores: Tensor) -> Tensor:
         best, places = scores.topk(min(definition.TOP_H_CANDIDATES, scores.shape[1]))
-        terms = surprise(log_softmax(best))
-        stays = terms.cumsum(dim=1) <= terms.sum(dim=1, keepdim=True) * rule.share
+        spent = surprise(log_softmax(best)).cumsum(dim=1)
+        stays = spent <= spent[:, -1:] * rule.share
         stays[:, 0].fill_(True)
         return keep(scores, torch.zeros_like(scores, dtype=torch.bool).scatter(1, places, stays))
 
