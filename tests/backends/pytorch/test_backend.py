@@ -85,8 +85,8 @@ def test_what_cannot_be_read_or_written_is_refused_before_anything_runs() -> Non
         backend.generate([[5] * (POSITIONS + 1)], options)
     with pytest.raises(LengthError):
         backend.generate(SOURCES, GenerationConfig(**OPTIONS | {"max_new_tokens": POSITIONS + 1}))
-    with pytest.raises(OptionError, match="contrastive"):
-        backend.generate(SOURCES, GenerationConfig(**OPTIONS, penalty_alpha=0.6))
+    with pytest.raises(OptionError, match="whole tokens"):
+        backend.generate(SOURCES, GenerationConfig(**OPTIONS, token_healing=True))
     with pytest.raises(ShapeError, match="one target for each of 3 sources, but are 1"):
         backend.score(SOURCES, [[5]])
     assert backend.generate([], options) == backend.score([], []) == []

@@ -6,6 +6,7 @@ import pytest
 from bartleby.errors import LengthError, OptionError, ShapeError, VocabularyError
 from bartleby.family.config import CONFIG_CLASSES
 from bartleby.generation.config import GenerationConfig
+from bartleby.generation.streaming import TextIteratorStreamer
 from tests.parity.random_models import MODEL_TYPES, POSITIONS, VOCABULARY, random_config, random_weights
 
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
@@ -255,7 +256,7 @@ def test_options_and_arguments_that_cannot_be_are_refused_with_a_reason() -> Non
     with pytest.raises(OptionError, match=r"`num_beam` is not a decoding option\. Did you mean `num_beams`"):
         model.generate(ids, num_beam=2)
     with pytest.raises(OptionError, match="`streamer` must be None with beams"):
-        model.generate(ids, num_beams=4, streamer=object())
+        model.generate(ids, num_beams=4, streamer=TextIteratorStreamer(None))
     with pytest.raises(
         OptionError, match=r"2 faults:\n.*`synced_gpus` must be None.*\n.*`custom_generate` must be None"
     ):

@@ -39,15 +39,26 @@ def openers(reader: ModelReader, task: Task, assistant: GenerationMixin | None, 
 def prepared_for(assistant: GenerationMixin, model: GenerationMixin, prepared: Prepared) -> Prepared:
     """What the assistant reads: the same texts, through its own encoder unless it shares the model's.
 
-    Raises: OptionError if its encoder needs ids that were not given.
+    Raises: OptionError if it needs ids that were not given.
     """
-    states, ids, mask = prepared.states, prepared.sources, prepared.source_mask
+    states, ids, mask, device = prepared.states, prepared.sources, prepared.source_mask, assistant.device
+
+    def moved(mask: Tensor | None) -> Tensor | None:
+        return None if mask is None else mask.to(device)
+
+    if prepared.embeds is not None:
+        raise OptionError("`assistant_model` has embeddings of its own. Pass `input_ids`, not `inputs_embeds`.")
     if assistant.config.is_encoder_decoder and assistant.get_encoder() is not model.get_encoder():
         if ids is None:
             raise OptionError("`assistant_model` has an encoder of its own, which needs ids. Pass `input_ids` as well.")
-        mask = None if mask is None else mask.to(assistant.device)
-        states = assistant.get_encoder()(ids.to(assistant.device), mask, return_dict=True).last_hidden_state
-    return replace(prepared, states=states, encoded=None, head_mask=None, cross_head_mask=None, past=None)
+        states = assistant.get_encoder()(ids.to(device), moved(mask), return_dict=True).last_hidden_state
+    return Prepared(
+        prepared.prompts.to(device),
+        moved(prepared.prompt_mask),
+        None,
+        moved(mask),
+        None if states is None else states.to(device, assistant.dtype),
+    )
 
 
 def sources_of(prepared: Prepared) -> list[Tensor] | None:

@@ -25,10 +25,10 @@ def contrastive_search(task: Task, reader: ModelReader) -> Written:
     Raises: OptionError if some tokens were read by an earlier call: their states are not in the cache. LengthError if
         the model has no position for the last token, which is read here before it is taken.
     """
-    positions = reader.model.config.max_position_embeddings
+    positions = reader.model.config.max_position_embeddings - reader.unnamed
     if task.max_length > positions:
         raise LengthError(
-            f"In contrastive search the output must be at most {positions} tokens long, as many as this model has "
+            f"In contrastive search the output must be at most {positions} tokens long, for this model has no more "
             f"positions, but could become {task.max_length}. Lower `max_length` or `max_new_tokens`."
         )
     if reader.known > 0:
@@ -65,9 +65,8 @@ class Contrast(Rows):
 
     def _prompted(self) -> Tensor:
         """The directions of the prompts, (b, t, d). Padding says nothing, so the last token stands in its place."""
-        context = directions(self.ahead.decoded)
-        hidden = self.task.padding
-        return context if hidden is None else torch.where(hidden[:, :, None], context[:, -1:], context)
+        context, mask = directions(self.ahead.decoded), self.ahead.reader.prompt_mask
+        return context if mask is None else torch.where(mask[:, :, None] == 0, context[:, -1:], context)
 
     def keep(self, sources: Tensor) -> None:
         super().keep(sources)

@@ -9,12 +9,18 @@ device wait, all rows stay and nothing is asked; nothing is decided row by row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bartleby.backends.pytorch.assistants import check_assistant, openers
+from bartleby.backends.pytorch.assisted import assisted_search
 from bartleby.backends.pytorch.company import AllowedTokens, Company, Criterion, Processor, Streamer
+from bartleby.backends.pytorch.contrastive import contrastive_search
+from bartleby.backends.pytorch.fixed import FixedWriter, compile_settings
 from bartleby.backends.pytorch.generation_outputs import GenerateOutput
 from bartleby.backends.pytorch.inputs import (
     OF_DECODER,
@@ -25,19 +31,28 @@ from bartleby.backends.pytorch.inputs import (
     needs_sources,
     prepare,
     unpadded,
+    within_embeds,
 )
+from bartleby.backends.pytorch.lookahead import ModelReader
 from bartleby.backends.pytorch.modeling import Decoder, Encoder
 from bartleby.backends.pytorch.pretrained import PreTrainedModel
+from bartleby.backends.pytorch.processors import asked
 from bartleby.backends.pytorch.recording import Recorder
-from bartleby.backends.pytorch.rules import Rule, applied
+from bartleby.backends.pytorch.rules import NO_TOKEN, Rule, applied
 from bartleby.backends.pytorch.search import Noise, SharedNoise, Task, Written, padding_id, search
-from bartleby.backends.pytorch.writer import ModelWriter
+from bartleby.backends.pytorch.stopping import MaxTimeCriteria, StopStringCriteria, ended
+from bartleby.backends.pytorch.traces import traced, watched
 from bartleby.errors import OptionError, raise_all
 from bartleby.generation.config import GenerationConfig
+from bartleby.generation.mode import GenerationMode, mode_of
+from bartleby.generation.provenance import provenance
 from bartleby.generation.resolution import length_bounds, resolve_options
-from bartleby.generation.rules import rules_for
+from bartleby.generation.rules import CUTS, rules_for
+from bartleby.generation.streaming import told_of_errors
+from bartleby.generation.tracing import Tracer
 
 SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
+LOOKS_AHEAD = (GenerationMode.CONTRASTIVE_SEARCH, GenerationMode.ASSISTED_GENERATION)
 PAUSE_ON_ACCELERATORS = 8  # steps between questions: a finished batch computes up to seven steps for nothing
 
 
@@ -90,7 +105,8 @@ class GenerationMixin(PreTrainedModel):
         """Write an answer to each source, as `generation_config` and then the options in `kwargs` say.
 
         `inputs` is another name of `input_ids`. Without `attention_mask`, pad tokens are taken for padding, unless
-        they also end sequences. `tokenizer` is needed for `stop_strings`.
+        they also end sequences. `tokenizer` is needed for `stop_strings`. With `trace=True` the `trace` of the returned
+        object tells how every token came to be.
         Shapes: input_ids (b, s) -> (b · num_return_sequences, t), prompt included, right-padded; all that is asked for
         with `return_dict_in_generate`.
         Raises: OptionError, VocabularyError, LengthError or ShapeError before anything is computed.
@@ -109,14 +125,28 @@ class GenerationMixin(PreTrainedModel):
             assistant_model=assistant_model,
             tokenizer=kwargs.pop("tokenizer", None),
         )
+        is_traced = kwargs.pop("trace", False)
+        with told_of_errors(streamer):
+            if inputs is not None and kwargs.get("input_ids") is not None:
+                raise OptionError("`inputs` and `input_ids` are two names of one thing. Give only one of them.")
+            given = kwargs if inputs is None else kwargs | {"input_ids": inputs}
+            return self._answered(given, generation_config, company, is_traced)
+
+    def _answered(
+        self, kwargs: Mapping[str, Any], config: GenerationConfig | None, company: Company, is_traced: bool
+    ) -> Tensor | GenerateOutput:
+        """`generate`, with everything in its place."""
         given, overrides = self._divided(kwargs)
-        if inputs is not None and given.get("input_ids") is not None:
-            raise OptionError("`inputs` and `input_ids` are two names of one thing. Give only one of them.")
-        if inputs is not None:
-            given["input_ids"] = inputs
-        options = self._resolved(generation_config, overrides)
+        options = self._resolved(config, overrides)
         check_company(company, options)
-        return self.decode(prepare(self, Inputs(**given), options), options, company)
+        check_assistant(self, company.assistant_model, options)
+        asked = Inputs(**given)
+        if not self.config.is_encoder_decoder:
+            options = within_embeds(options, asked)
+        if is_traced:
+            origins = provenance(options, overrides, self.generation_config, config)
+            company = replace(company, tracer=Tracer(options, origins))
+        return self.decode(prepare(self, asked, options), options, company)
 
     def decode(self, prepared: Prepared, options: GenerationConfig, company: Company) -> Tensor | GenerateOutput:
         """Outputs as the published `generate` returns them."""
@@ -137,26 +167,47 @@ class GenerationMixin(PreTrainedModel):
         recorder = Recorder(options, company.streamer)
         if company.streamer is not None:
             company.streamer.put(prepared.prompts.cpu())
-        try:
-            noise = SharedNoise(len(prepared.prompts)) if options.do_sample else None
-            writer = ModelWriter(self, prepared, recorder)
-            written = self._searched(writer, self._task(prepared, options, noise, company, recorder))
-        finally:  # whoever waits for the next piece of text must not wait for ever
-            if company.streamer is not None:
-                company.streamer.end()
+        noise = SharedNoise(len(prepared.prompts)) if options.do_sample else None
+        writer = self._writer(prepared, options, recorder)
+        written = self._searched(writer, self._task(prepared, options, noise, company, recorder), company)
+        if company.streamer is not None:
+            company.streamer.end()
         sequences = rectangle(written, options, prepared.prompts.shape[1])
-        if not options.return_dict_in_generate:
+        if not options.return_dict_in_generate and company.tracer is None:
             return sequences
-        return recorder.output(sequences, written, prepared, writer.cache)
+        output = recorder.output(sequences, written, prepared, writer.cache)
+        output.trace = None if company.tracer is None else traced(written, prepared.prompts.shape[1], company)
+        return output
 
     def write(self, prepared: Prepared, options: GenerationConfig, noise: Noise | None) -> Written:
         """The outputs of all sources, as the search leaves them."""
-        task = self._task(prepared, options, noise, Company(), None)
-        return self._searched(ModelWriter(self, prepared), task)
+        company = Company()
+        task = self._task(prepared, options, noise, company, None)
+        return self._searched(self._writer(prepared, options, None), task, company)
 
-    def _searched(self, writer: ModelWriter, task: Task) -> Written:
+    def _writer(
+        self, prepared: Prepared, options: GenerationConfig, recorder: Recorder | None
+    ) -> ModelReader | FixedWriter:
+        if options.cache_implementation == "static" and options.use_cache:
+            return FixedWriter(self, prepared, recorder, compile_settings(options, self.device))
+        return ModelReader(self, prepared, recorder)
+
+    def _searched(self, writer: ModelReader | FixedWriter, task: Task, company: Company) -> Written:
+        mode = mode_of(task.options, company.assistant_model is not None)
+        if isinstance(writer, FixedWriter):
+            writer.take_memory(task.max_length - 1)
+            written = search(task, writer)
+            if not task.options.return_dict_in_generate:
+                writer.give_memory_back()
+            return written
+        looks_ahead = mode is GenerationMode.CONTRASTIVE_SEARCH
         if task.options.use_cache:
-            writer.take_memory(task.max_length - 1)  # the last token written is never read
+            writer.take_memory(task.max_length - (not looks_ahead))  # by others, the last token written is never read
+        if looks_ahead:
+            return contrastive_search(task, writer)
+        if mode is GenerationMode.ASSISTED_GENERATION:
+            rules = self._rules(writer.prepared, task.options, Company(rules=company.rules))
+            return assisted_search(task, openers(writer, task, company.assistant_model, rules))
         return search(task, writer)
 
     def _task(
@@ -169,25 +220,44 @@ class GenerationMixin(PreTrainedModel):
     ) -> Task:
         _, max_length = length_bounds(options, prepared.prompts.shape[1])
         follows = recorder is not None and (options.return_dict_in_generate or company.counts_rows)
+        stops = _stops(options, company, recorder)
         on_cpu = self.device.type == "cpu"
+        extras: dict[str, Any] = {}
         return Task(
             options,
-            self._rules(prepared, options, company),
+            self._rules(prepared, options, company, extras),
             prepared.prompts,
             max_length,
             noise,
-            padding=None if prepared.prompt_mask is None else prepared.prompt_mask == 0,
-            whole=follows or not on_cpu,
+            padding=None if prepared.prompt_mask is None or prepared.embeds is not None else prepared.prompt_mask == 0,
+            whole=follows or stops is not None or not on_cpu or options.cache_implementation == "static",
             pause=1 if follows or on_cpu else PAUSE_ON_ACCELERATORS,
-            stops=_stops(options, company, recorder),
+            stops=stops,
             listener=recorder if follows else None,
+            extras=extras,
         )
 
-    def _rules(self, prepared: Prepared, options: GenerationConfig, company: Company) -> list[Rule]:
+    def _rules(
+        self,
+        prepared: Prepared,
+        options: GenerationConfig,
+        company: Company,
+        extras: Mapping[str, Any] = MappingProxyType({}),
+    ) -> list[Rule]:
         """The rules of the options and the caller's own, in the order in which they apply."""
         sources = unpadded(prepared) if needs_sources(options) else ()
-        rules = rules_for(options, prepared.prompts.shape[1], sources) if company.rules else ()
-        return applied(rules, self.device)
+        allowed = company.prefix_allowed_tokens_fn
+        rules = rules_for(options, prepared.prompts.shape[1], sources, allowed) if company.rules else ()
+        before = [rule for rule in rules if not isinstance(rule, CUTS)]
+        cuts = [rule for rule in rules if isinstance(rule, CUTS)]
+        pad = padding_id(options) or 0
+        every = [
+            *applied(before, self.device),
+            *(calling(each, pad, extras) for each in company.logits_processor),
+            *applied(cuts, self.device),
+            *(calling(each, pad, extras) for each in company.logits_warper),
+        ]
+        return watched(every, before, cuts, company)
 
     def _divided(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The inputs and the options among the keywords of `generate`."""
@@ -228,17 +298,45 @@ class GenerationMixin(PreTrainedModel):
         return found.masked_fill(rows < 0, 0)
 
 
+def calling(processor: Processor, pad: int, extras: Mapping[str, Any]) -> Rule:
+    """A caller's processor as a rule; where prompts are padding it sees `pad`, and of `extras` what it asks for."""
+
+    def call(ids: Tensor, scores: Tensor, sources: Tensor) -> Tensor:
+        more = asked(processor, extras) if extras else {}
+        return processor(ids.masked_fill(ids == NO_TOKEN, pad), scores, **more)
+
+    return call
+
+
 def check_company(company: Company, options: GenerationConfig) -> None:
     """Raises: OptionError if someone cannot take part in what the options ask for."""
     faults = []
     if company.streamer is not None and options.num_beams > 1:
         faults.append("`streamer` must be None with beams: what they write is known only at the end.")
+    if options.cache_implementation not in (None, "dynamic", "static"):
+        faults.append(
+            f'`cache_implementation` must be "dynamic" or "static", but is "{options.cache_implementation}": '
+            "caches lie on the device of their model, in its own type."
+        )
+    looks_ahead = company.assistant_model is not None or mode_of(options) in LOOKS_AHEAD
+    if options.cache_implementation == "static" and looks_ahead:
+        faults.append('`cache_implementation` must not be "static" for a search that looks ahead: its steps vary.')
+    if options.stop_strings is not None and company.tokenizer is None:
+        faults.append("`stop_strings` needs the tokenizer whose tokens spell them. Pass `tokenizer` as well.")
     raise_all(OptionError, faults, "generate")
 
 
 def _stops(options: GenerationConfig, company: Company, recorder: Recorder | None) -> Callable[[Tensor], Tensor] | None:
     """What ends rows before an end token or the length does."""
-    return None
+    criteria = [*company.stopping_criteria]
+    if options.max_time is not None:
+        criteria.append(MaxTimeCriteria(options.max_time))
+    if options.stop_strings is not None:
+        criteria.append(StopStringCriteria(company.tokenizer, options.stop_strings))
+    if not criteria:
+        return None
+    recorded = None if recorder is None else recorder.scores
+    return lambda ids: ended(criteria, ids, None if recorded is None else tuple(recorded))
 
 
 def rectangle(written: Written, options: GenerationConfig, prompt_length: int) -> Tensor:

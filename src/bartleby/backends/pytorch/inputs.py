@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from bartleby.backends.pytorch.cache import adopted
 from bartleby.backends.pytorch.modeling import Encoder
 from bartleby.backends.pytorch.outputs import BaseModelOutput
 from bartleby.errors import LengthError, OptionError, ShapeError, VocabularyError
@@ -68,6 +70,13 @@ class Prepared:
     cross_head_mask: Tensor | None = None
     past: Any = None
     """Keys and values of the first tokens of the prompts, from an earlier call."""
+    embeds: Tensor | None = None
+    """What a decoder alone reads in the place of its prompts, (b, t', d)."""
+
+    @property
+    def unnamed(self) -> int:
+        """Vectors of `embeds` for which no id stands in the prompts."""
+        return 0 if self.embeds is None else self.embeds.shape[1] - self.prompts.shape[1]
 
     def of(self, rows: Tensor, length: int) -> Prepared:
         """Of these sources only, with the first `length` tokens of their prompts."""
@@ -79,6 +88,7 @@ class Prepared:
             sources=None if self.sources is None else self.sources[rows],
             source_mask=None if self.source_mask is None else self.source_mask[rows],
             states=None if self.states is None else self.states[rows],
+            embeds=None if self.embeds is None else self.embeds[rows],
         )
 
 
@@ -98,12 +108,8 @@ def prepare(model: Model, inputs: Inputs, options: GenerationConfig) -> Prepared
 
     Raises: ShapeError, VocabularyError, LengthError or OptionError, before anything is computed.
     """
-    prepared = (
-        prepare_pair(model, inputs, options)
-        if model.config.is_encoder_decoder
-        else prepare_decoder(model, inputs, options)
-    )
-    check_room(options, prepared.prompts.shape[1], model.config.max_position_embeddings)
+    prepared = (prepare_pair if model.config.is_encoder_decoder else prepare_decoder)(model, inputs, options)
+    check_room(options, prepared, model.config.max_position_embeddings)
     return prepared
 
 
@@ -150,9 +156,14 @@ def prepare_pair(model: Model, inputs: Inputs, options: GenerationConfig) -> Pre
 
 def prepare_decoder(model: Model, inputs: Inputs, options: GenerationConfig) -> Prepared:
     """A decoder alone goes on with its input; from nothing it starts with bos."""
-    if inputs.inputs_embeds is not None:
-        raise OptionError("A decoder alone goes on with ids, so `inputs_embeds` must be None. Pass `input_ids`.")
-    ids = checked_ids("input_ids", inputs.input_ids, model)
+    ids, embeds = checked_ids("input_ids", inputs.input_ids, model), inputs.inputs_embeds
+    if embeds is not None:
+        ids = torch.zeros(len(embeds), 0, dtype=torch.long, device=model.device) if ids is None else ids
+        _check_mask("attention_mask", inputs.attention_mask, embeds.shape[:2])
+        mask = _needed(inputs.attention_mask, model.device)
+        if mask is not None and not bool(mask[:, -1].all()):
+            raise ShapeError("`attention_mask` hides the last vector of a prompt. Pad `inputs_embeds` on the left.")
+        return Prepared(ids, mask, None, None, head_mask=inputs.head_mask, past=inputs.past_key_values, embeds=embeds)
     if ids is None:
         if options.bos_token_id is None:
             raise OptionError("`bos_token_id` must be set to write without `input_ids`, but is None.")
@@ -222,15 +233,39 @@ def unpadded(prepared: Prepared) -> list[list[int]]:
     return [row[mask != 0].tolist() for row, mask in zip(ids, seen, strict=True)]
 
 
-def check_room(options: GenerationConfig, prompt_length: int, positions: int) -> None:
-    """Raises: LengthError if an output could outgrow the table of positions."""
-    longest = length_bounds(options, prompt_length)[1]
+def check_room(options: GenerationConfig, prepared: Prepared, positions: int) -> None:
+    """Raises: LengthError if an output could outgrow the table of positions, or nothing of a prompt is left to read."""
+    prompt = prepared.prompts.shape[1]
+    longest = length_bounds(options, prompt)[1] + prepared.unnamed
     most = positions + 1  # the last token written is never read
     if longest > most:
         raise LengthError(
             f"The output must be at most {most} tokens long, its prompt included, for this model has {positions} "
             f"positions, but could become {longest}. Lower `max_length` or `max_new_tokens`."
         )
+    known = 0 if prepared.past is None else adopted(prepared.past).get_seq_length()
+    prompt += prepared.unnamed
+    if known and known >= prompt:
+        raise LengthError(
+            f"The prompt must be longer than the {known} tokens that `past_key_values` knows, but has {prompt}. "
+            "Pass all tokens so far, those of the earlier call and new ones."
+        )
+
+
+def within_embeds(options: GenerationConfig, inputs: Inputs) -> GenerationConfig:
+    """The options of a decoder alone that is given vectors without ids: as published, they count in its lengths."""
+    if inputs.inputs_embeds is None or inputs.input_ids is not None:
+        return options
+    options, given = copy.deepcopy(options), inputs.inputs_embeds.shape[1]
+    if options.max_new_tokens is None:
+        options.max_length -= given
+    options.min_length = max(options.min_length - given, 0)
+    if options.max_length < 1:
+        raise OptionError(
+            f"`max_length` must be more than the {given} vectors of the prompt, but is {options.max_length + given}. "
+            "Raise it, or set `max_new_tokens`, which does not count them."
+        )
+    return options
 
 
 def checked_ids(name: str, ids: Tensor | None, model: Model) -> Tensor | None:

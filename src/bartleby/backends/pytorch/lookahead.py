@@ -11,6 +11,7 @@ from bartleby.backends.pytorch.inputs import Prepared
 from bartleby.backends.pytorch.outputs import BaseModelOutputWithPastAndCrossAttentions
 from bartleby.backends.pytorch.recording import Recorder
 from bartleby.backends.pytorch.writer import ModelWriter
+from bartleby.errors import OptionError
 
 if TYPE_CHECKING:
     from bartleby.backends.pytorch.generation import GenerationMixin
@@ -25,6 +26,7 @@ class ModelReader(ModelWriter):
         super().__init__(model, prepared, recorder)
         self.prepared = prepared
         self.room: int | None = None
+        self.has_read = False
 
     def take_memory(self, length: int) -> None:
         """As `ModelWriter.take_memory`."""
@@ -32,9 +34,14 @@ class ModelReader(ModelWriter):
         self.room = length
 
     def alone(self, place: int) -> ModelReader:
-        """A reader of one of the sources, which has read nothing yet."""
-        if len(self.prepared.prompts) == 1 and self.known == 0:
+        """A reader of one of the sources, which has read no more than an earlier call.
+
+        Raises: OptionError if that call's cache would be written on for more than one row.
+        """
+        if len(self.prepared.prompts) == 1 and not self.has_read:
             return self
+        if self.prepared.past is not None:
+            raise OptionError("`past_key_values` can be gone on with in one row only when rows are written in turn.")
         rows = torch.tensor([place], device=self.prepared.prompts.device)
         reader = ModelReader(self.model, self.prepared.of(rows, self.prepared.prompts.shape[1]), self.recorder)
         if self.room is not None:
@@ -43,11 +50,12 @@ class ModelReader(ModelWriter):
 
     @property
     def known(self) -> int:
-        """How many tokens of every row were read."""
+        """How many tokens of every row were read, and vectors without one."""
         return 0 if self.cache is None else int(self.cache.get_seq_length())
 
     def look(self, ids: Tensor) -> Decoded:
         """Read what is new in ids (r, t), all of it where there is no cache."""
+        self.has_read = True
         return self.read(ids, self.known)
 
     def score(self, states: Tensor) -> Tensor:
@@ -60,6 +68,7 @@ class ModelReader(ModelWriter):
             self.recorder.saw(logits, decoded)
 
     def crop(self, length: int) -> None:
-        """Forget all but the first `length` tokens of every row, at least one."""
-        if self.known > length:
-            self.cache.crop(length)
+        """Forget all but the first `length` tokens of every row, and what was read before them."""
+        kept = length + self.unnamed
+        if self.known > kept:
+            self.cache.crop(kept)

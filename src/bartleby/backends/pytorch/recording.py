@@ -26,11 +26,11 @@ class Recorder:
         self.logits: list[Tensor] | None = [] if returns_all and options.output_logits else None
         self.decoded: list[BaseModelOutputWithPastAndCrossAttentions] = []
 
-    def saw(self, logits: Tensor, decoded: BaseModelOutputWithPastAndCrossAttentions) -> None:
-        """What a step of the model gave."""
+    def saw(self, logits: Tensor, decoded: BaseModelOutputWithPastAndCrossAttentions | None) -> None:
+        """What a step of the model gave; more than logits where they are wanted."""
         if self.logits is not None:
             self.logits.append(logits)
-        if self.wants_attentions or self.wants_hidden_states:
+        if decoded is not None and (self.wants_attentions or self.wants_hidden_states):
             self.decoded.append(decoded)
 
     def scored(self, scores: Tensor) -> None:
