@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 
 from bartleby.errors import TokenizerError, need_extra, raise_all
 from bartleby.tokenization.calling import Calling
+from bartleby.tokenization.template_limits import limited_environment, new_budget, refuse_above
 
 Conversation = Sequence[Mapping[str, Any]]
 NO_MARKS = "`{}` must be False: no template of this family marks what it needs."
@@ -125,16 +126,29 @@ def render(template: str, conversation: Conversation, variables: Mapping[str, An
         raise TokenizerError(f"Messages {wrong} of the conversation are not mappings with 'role' and 'content'.")
     messages = [{key: value for key, value in turn.items() if value is not None} for turn in conversation]
     try:
-        return str(compiled(template).render(messages=messages, **variables))
+        with new_budget():
+            return whole_text(compiled(template).generate(messages=messages, **variables))
     except Exception as error:  # its expressions may raise anything: TypeError, ZeroDivisionError, MemoryError …
         raise TokenizerError(f"The chat template failed: {error or type(error).__name__}.") from error
 
 
+def whole_text(pieces: Iterable[str]) -> str:
+    """The pieces that a template writes, as one text.
+
+    Raises: TokenizerError as soon as they are too many.
+    """
+    texts, size = [], 0
+    for piece in pieces:
+        size += len(piece)
+        refuse_above(size)
+        texts.append(piece)
+    return "".join(texts)
+
+
 @lru_cache(maxsize=32)
 def compiled(template: str) -> Any:
-    """The template in a sandbox that can change nothing outside itself."""
+    """The template in a sandbox that can change nothing outside itself, and ends."""
     import jinja2
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     def raise_exception(message: str) -> None:
         raise jinja2.TemplateError(message)
@@ -142,9 +156,7 @@ def compiled(template: str) -> Any:
     def tojson(value: Any, indent: int | None = None) -> str:
         return json.dumps(value, ensure_ascii=False, indent=indent)
 
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
+    environment = limited_environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
     environment.filters["tojson"] = tojson  # Jinja's own escapes for HTML
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
