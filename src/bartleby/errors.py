@@ -89,7 +89,7 @@ class MissingExtraError(BartlebyError, ImportError):
 EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "torch": ("torch",),
     "train": ("torch", "accelerate"),
-    "convert": ("h5py", "msgpack"),
+    "convert": ("h5py",),
     "templates": ("jinja2",),
     "flax": ("jax", "flax"),
     "tensorflow": ("tensorflow", "keras"),

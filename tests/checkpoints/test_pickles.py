@@ -178,3 +178,8 @@ def test_no_sequence_of_steps_does_more_than_be_refused(sequence: list[bytes]) -
         loaded(b"".join(sequence) + b".", **functions({"family.name": lambda: "BART"}))
     except CheckpointError:
         return
+
+
+def test_odd_escapes_in_a_name_are_no_warning() -> None:
+    with pytest.raises(UnsafePickleError, match="posix"):
+        load(b"\x80\x02cposix\\ \nsystem\n.")

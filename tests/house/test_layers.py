@@ -36,7 +36,7 @@ LIBRARIES_OF = {
 LAZILY = {  # imported inside functions only, where an optional extra is asked for
     "bartleby.tokenization.encoding": {"torch", "jax", "tensorflow"},
     "bartleby.tokenization": {"jinja2"},
-    "bartleby.checkpoints": {"h5py", "msgpack"},
+    "bartleby.checkpoints": {"h5py"},
 }
 
 

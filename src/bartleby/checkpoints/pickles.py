@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import struct
+import warnings
 from argparse import Namespace
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -49,7 +50,9 @@ def load_pickle(
     """
     machine = _Machine(source, {**PLAIN, **known}, persistent)
     try:
-        return machine.run(stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python's, of odd escapes in a name of the file
+            return machine.run(stream)
     except MALFORMED as error:
         raise CheckpointError(
             f"{source} is damaged or no file of weights: its pickle makes no sense ({str(error)[:99]}). Replace it."

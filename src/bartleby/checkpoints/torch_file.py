@@ -8,6 +8,7 @@ Several tensors may be views of one storage: a tensor is a storage, an offset, a
 from __future__ import annotations
 
 import math
+from argparse import Namespace
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +24,8 @@ from bartleby.errors import CheckpointError
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
+
+FAIRSEQ_METERS = tuple(f"fairseq.meters.{name}" for name in ("AverageMeter", "TimeMeter", "StopwatchMeter"))
 
 STORAGE_TYPES = {
     "torch.DoubleStorage": "float64",
@@ -224,6 +227,8 @@ KNOWN: dict[str, object] = {
             "torch._utils._rebuild_tensor_v2": _tensor,
             "torch._utils._rebuild_parameter": _parameter,
             "torch.Size": _size,
+            # Counters of a training run, which older originals of fairseq hold beside the model: attributes, no more.
+            **dict.fromkeys(FAIRSEQ_METERS, Namespace),
         }
     ),
 }

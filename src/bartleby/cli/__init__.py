@@ -16,12 +16,14 @@ import typer
 from bartleby import __version__
 from bartleby.cli import train
 from bartleby.cli.chat import chat
+from bartleby.cli.convert import convert
 from bartleby.cli.info import info
 from bartleby.errors import BartlebyError, OptionError
 
 app = typer.Typer(name="bartleby", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(chat)
 app.command()(info)
+app.command()(convert)
 app.add_typer(train.app, name="train")
 
 
@@ -38,7 +40,7 @@ def bartleby(
         bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print it.")
     ] = False,
 ) -> None:
-    """BART, Blenderbot and Blenderbot-Small: chat, look at checkpoints, train."""
+    """BART, Blenderbot and Blenderbot-Small: chat, look at checkpoints, convert, train."""
 
 
 def main() -> None:

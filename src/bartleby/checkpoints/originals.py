@@ -1,0 +1,94 @@
+"""The files of an original checkpoint, in a folder or packed in a tar archive; a stranger's archive is not trusted."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bartleby.checkpoints.archive import UNPACKED_LIMIT, UNPACKED_RATIO
+from bartleby.checkpoints.tensors import MappedFile, StoredTensor
+from bartleby.checkpoints.torch_file import read_torch_file
+from bartleby.errors import CheckpointError, raise_all
+
+MOST_MEMBERS = 10_000
+
+
+@contextmanager
+def original_folder(source: Path, workplace: Path) -> Iterator[Path]:
+    """The folder of an original's files; those of an archive are unpacked beside `workplace`, and gone afterwards.
+
+    Raises: CheckpointError if there is nothing there, or the archive is damaged or dangerous.
+    """
+    if not source.exists():
+        raise CheckpointError(f"{source} does not exist. Give a checkpoint's folder, or a tar archive of one.")
+    if source.is_dir():
+        yield source
+        return
+    if not tarfile.is_tarfile(source):
+        yield source.parent
+        return
+    nearest = next(place for place in (workplace.parent, *workplace.parent.parents) if place.is_dir())
+    with TemporaryDirectory(prefix=".unpacked-", dir=nearest) as folder:  # beside what is written: there is room for it
+        _unpack(source, Path(folder))
+        yield Path(folder)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """The plain files of an archive, by their names alone: no paths, links or devices."""
+    room = UNPACKED_LIMIT + UNPACKED_RATIO * archive.stat().st_size
+    try:
+        with tarfile.open(archive) as content:
+            for count, member in enumerate(content):
+                name = PurePosixPath(member.name).name
+                if not member.isreg() or name.startswith("."):
+                    continue
+                room -= member.size
+                if room < 0 or count > MOST_MEMBERS:
+                    raise CheckpointError(f"{archive} unpacks to more than any checkpoint does. Unpack it yourself.")
+                stream = content.extractfile(member)
+                if (folder / name).exists() or stream is None:
+                    raise CheckpointError(f"{archive} has two files called {name}. Unpack it, and give one folder.")
+                with stream, (folder / name).open("xb") as file:
+                    shutil.copyfileobj(stream, file)
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{archive} cannot be unpacked: {error}. Download or copy it again.") from None
+
+
+def text_of(path: Path) -> str:
+    """The text in a file of a vocabulary.
+
+    Raises: CheckpointError if it cannot be read or is no UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start}.") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines that hold something; only a newline ends one, for tokens may hold other breaks."""
+    return [line.rstrip("\r") for line in text.split("\n") if line.strip("\r")]
+
+
+def read_state(model: Path, remedy: str) -> tuple[dict[str, Any], dict[str, StoredTensor]]:
+    """What fairseq's or ParlAI's file of a model holds, and the named tensors under its key `model`.
+
+    Raises: CheckpointError ending with `remedy` if it holds none, or other things among them.
+    """
+    content = read_torch_file(MappedFile(model))
+    state = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{model} holds no `model`. {remedy}")
+    others = [str(name)[:99] for name, value in state.items() if not isinstance(value, StoredTensor)]
+    raise_all(CheckpointError, [f"`{name}` under `model` is no tensor. {remedy}" for name in others], str(model))
+    return content, dict(state)
