@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from itertools import pairwise
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bartleby.errors import ShapeError
+from bartleby.errors import OptionError, ShapeError
 from bartleby.generation.streaming import (
     AsyncTextIteratorStreamer,
     BaseStreamer,
@@ -217,6 +218,22 @@ def test_a_streamer_that_cannot_fail_is_ended() -> None:
     assert streamer.ends == 2
     with pytest.raises(KeyError), told_of_errors(None):
         raise KeyError
+
+
+def test_generate_tells_a_reader_what_it_refuses_and_streams_what_it_returns(tiny_chat: Path) -> None:
+    pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
+    from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
+    from bartleby.tokenization.auto import AutoTokenizer
+
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(tiny_chat), AutoTokenizer.from_pretrained(tiny_chat)
+    ids = tokenizer("hello", return_tensors="pt")["input_ids"]
+    streamer = TextIteratorStreamer(tokenizer, timeout=30)
+    with pytest.raises(OptionError, match="`streamer` must be None with beams"):
+        model.generate(ids, num_beams=2, streamer=streamer)
+    with pytest.raises(OptionError, match="`streamer` must be None with beams"):
+        list(streamer)
+    output = model.generate(ids, num_beams=1, streamer=streamer)
+    assert "".join(streamer) == tokenizer.decode(output[0])
 
 
 def test_waiting_too_long_raises() -> None:
