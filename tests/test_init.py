@@ -87,3 +87,27 @@ def test_no_name_comes_from_two_places():
 def test_both_spellings_are_one_class():
     assert bartleby.PretrainedConfig is bartleby.PreTrainedConfig
     assert bartleby.RobertaTokenizer is bartleby.BartTokenizer
+
+
+PUBLISHED = """
+    BartEncoder BartDecoder BartPreTrainedModel BlenderbotEncoder BlenderbotDecoder BlenderbotPreTrainedModel
+    BlenderbotSmallEncoder BlenderbotSmallDecoder BlenderbotSmallPreTrainedModel shift_tokens_right set_seed
+    Cache DynamicCache StaticCache EncoderDecoderCache PreTrainedModel PreTrainedConfig PretrainedConfig
+    PreTrainedTokenizer PreTrainedTokenizerFast BatchEncoding AddedToken ModelOutput
+    AutoConfig AutoTokenizer AutoModel AutoModelForSeq2SeqLM AutoModelForCausalLM AutoModelForSequenceClassification
+    AutoModelForQuestionAnswering BaseStreamer TextStreamer TextIteratorStreamer AsyncTextIteratorStreamer
+    LogitsProcessor LogitsProcessorList LogitsWarper MinLengthLogitsProcessor MinNewTokensLengthLogitsProcessor
+    RepetitionPenaltyLogitsProcessor EncoderRepetitionPenaltyLogitsProcessor NoRepeatNGramLogitsProcessor
+    EncoderNoRepeatNGramLogitsProcessor SequenceBiasLogitsProcessor NoBadWordsLogitsProcessor
+    PrefixConstrainedLogitsProcessor HammingDiversityLogitsProcessor ForcedBOSTokenLogitsProcessor
+    ForcedEOSTokenLogitsProcessor InfNanRemoveLogitsProcessor ExponentialDecayLengthPenalty
+    SuppressTokensLogitsProcessor SuppressTokensAtBeginLogitsProcessor ForceTokensLogitsProcessor
+    TemperatureLogitsWarper TopKLogitsWarper TopPLogitsWarper MinPLogitsWarper TypicalLogitsWarper EpsilonLogitsWarper
+    EtaLogitsWarper StoppingCriteria StoppingCriteriaList MaxLengthCriteria MaxNewTokensCriteria MaxTimeCriteria
+    EosTokenCriteria StopStringCriteria Constraint PhrasalConstraint DisjunctiveConstraint ConstraintListState
+    GenerationConfig
+"""
+
+
+def test_names_that_scripts_import_from_the_reference_library_are_public():
+    assert set(PUBLISHED.split()) - set(dir(bartleby)) == set()

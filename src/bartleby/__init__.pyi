@@ -5,9 +5,12 @@ from tokenizers import AddedToken as AddedToken
 from bartleby.backends import open_backend as open_backend
 from bartleby.backends.pytorch.auto import AutoModel as AutoModel
 from bartleby.backends.pytorch.auto import AutoModelForCausalLM as AutoModelForCausalLM
+from bartleby.backends.pytorch.auto import AutoModelForMaskedLM as AutoModelForMaskedLM
+from bartleby.backends.pytorch.auto import AutoModelForPreTraining as AutoModelForPreTraining
 from bartleby.backends.pytorch.auto import AutoModelForQuestionAnswering as AutoModelForQuestionAnswering
 from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM as AutoModelForSeq2SeqLM
 from bartleby.backends.pytorch.auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
+from bartleby.backends.pytorch.auto import AutoModelWithLMHead as AutoModelWithLMHead
 from bartleby.backends.pytorch.cache import Cache as Cache
 from bartleby.backends.pytorch.cache import DynamicCache as DynamicCache
 from bartleby.backends.pytorch.cache import EncoderDecoderCache as EncoderDecoderCache
@@ -41,19 +44,29 @@ from bartleby.backends.pytorch.generation_outputs import (
 )
 from bartleby.backends.pytorch.generation_outputs import SampleDecoderOnlyOutput as SampleDecoderOnlyOutput
 from bartleby.backends.pytorch.generation_outputs import SampleEncoderDecoderOutput as SampleEncoderDecoderOutput
+from bartleby.backends.pytorch.models import BartDecoder as BartDecoder
+from bartleby.backends.pytorch.models import BartEncoder as BartEncoder
 from bartleby.backends.pytorch.models import BartForCausalLM as BartForCausalLM
 from bartleby.backends.pytorch.models import BartForConditionalGeneration as BartForConditionalGeneration
 from bartleby.backends.pytorch.models import BartForQuestionAnswering as BartForQuestionAnswering
 from bartleby.backends.pytorch.models import BartForSequenceClassification as BartForSequenceClassification
 from bartleby.backends.pytorch.models import BartModel as BartModel
+from bartleby.backends.pytorch.models import BartPreTrainedModel as BartPreTrainedModel
+from bartleby.backends.pytorch.models import BartPretrainedModel as BartPretrainedModel
+from bartleby.backends.pytorch.models import BlenderbotDecoder as BlenderbotDecoder
+from bartleby.backends.pytorch.models import BlenderbotEncoder as BlenderbotEncoder
 from bartleby.backends.pytorch.models import BlenderbotForCausalLM as BlenderbotForCausalLM
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration as BlenderbotForConditionalGeneration
 from bartleby.backends.pytorch.models import BlenderbotModel as BlenderbotModel
+from bartleby.backends.pytorch.models import BlenderbotPreTrainedModel as BlenderbotPreTrainedModel
+from bartleby.backends.pytorch.models import BlenderbotSmallDecoder as BlenderbotSmallDecoder
+from bartleby.backends.pytorch.models import BlenderbotSmallEncoder as BlenderbotSmallEncoder
 from bartleby.backends.pytorch.models import BlenderbotSmallForCausalLM as BlenderbotSmallForCausalLM
 from bartleby.backends.pytorch.models import (
     BlenderbotSmallForConditionalGeneration as BlenderbotSmallForConditionalGeneration,
 )
 from bartleby.backends.pytorch.models import BlenderbotSmallModel as BlenderbotSmallModel
+from bartleby.backends.pytorch.models import BlenderbotSmallPreTrainedModel as BlenderbotSmallPreTrainedModel
 from bartleby.backends.pytorch.outputs import BaseModelOutput as BaseModelOutput
 from bartleby.backends.pytorch.outputs import (
     BaseModelOutputWithPastAndCrossAttentions as BaseModelOutputWithPastAndCrossAttentions,
@@ -64,9 +77,35 @@ from bartleby.backends.pytorch.outputs import Seq2SeqLMOutput as Seq2SeqLMOutput
 from bartleby.backends.pytorch.outputs import Seq2SeqModelOutput as Seq2SeqModelOutput
 from bartleby.backends.pytorch.outputs import Seq2SeqQuestionAnsweringModelOutput as Seq2SeqQuestionAnsweringModelOutput
 from bartleby.backends.pytorch.outputs import Seq2SeqSequenceClassifierOutput as Seq2SeqSequenceClassifierOutput
+from bartleby.backends.pytorch.passing import shift_tokens_right as shift_tokens_right
 from bartleby.backends.pytorch.pretrained import PreTrainedModel as PreTrainedModel
+from bartleby.backends.pytorch.processors import (
+    EncoderNoRepeatNGramLogitsProcessor as EncoderNoRepeatNGramLogitsProcessor,
+)
+from bartleby.backends.pytorch.processors import (
+    EncoderRepetitionPenaltyLogitsProcessor as EncoderRepetitionPenaltyLogitsProcessor,
+)
+from bartleby.backends.pytorch.processors import ExponentialDecayLengthPenalty as ExponentialDecayLengthPenalty
+from bartleby.backends.pytorch.processors import ForcedBOSTokenLogitsProcessor as ForcedBOSTokenLogitsProcessor
+from bartleby.backends.pytorch.processors import ForcedEOSTokenLogitsProcessor as ForcedEOSTokenLogitsProcessor
+from bartleby.backends.pytorch.processors import ForceTokensLogitsProcessor as ForceTokensLogitsProcessor
+from bartleby.backends.pytorch.processors import HammingDiversityLogitsProcessor as HammingDiversityLogitsProcessor
+from bartleby.backends.pytorch.processors import InfNanRemoveLogitsProcessor as InfNanRemoveLogitsProcessor
+from bartleby.backends.pytorch.processors import LogitsProcessor as LogitsProcessor
+from bartleby.backends.pytorch.processors import LogitsProcessorList as LogitsProcessorList
+from bartleby.backends.pytorch.processors import LogitsWarper as LogitsWarper
+from bartleby.backends.pytorch.processors import MinLengthLogitsProcessor as MinLengthLogitsProcessor
+from bartleby.backends.pytorch.processors import MinNewTokensLengthLogitsProcessor as MinNewTokensLengthLogitsProcessor
+from bartleby.backends.pytorch.processors import NoBadWordsLogitsProcessor as NoBadWordsLogitsProcessor
+from bartleby.backends.pytorch.processors import NoRepeatNGramLogitsProcessor as NoRepeatNGramLogitsProcessor
+from bartleby.backends.pytorch.processors import PrefixConstrainedLogitsProcessor as PrefixConstrainedLogitsProcessor
+from bartleby.backends.pytorch.processors import RepetitionPenaltyLogitsProcessor as RepetitionPenaltyLogitsProcessor
+from bartleby.backends.pytorch.processors import SequenceBiasLogitsProcessor as SequenceBiasLogitsProcessor
+from bartleby.backends.pytorch.processors import (
+    SuppressTokensAtBeginLogitsProcessor as SuppressTokensAtBeginLogitsProcessor,
+)
+from bartleby.backends.pytorch.processors import SuppressTokensLogitsProcessor as SuppressTokensLogitsProcessor
 from bartleby.backends.pytorch.seeds import set_seed as set_seed
-from bartleby.backends.pytorch.stopping import ConfidenceCriteria as ConfidenceCriteria
 from bartleby.backends.pytorch.stopping import EosTokenCriteria as EosTokenCriteria
 from bartleby.backends.pytorch.stopping import MaxLengthCriteria as MaxLengthCriteria
 from bartleby.backends.pytorch.stopping import MaxNewTokensCriteria as MaxNewTokensCriteria
@@ -75,6 +114,14 @@ from bartleby.backends.pytorch.stopping import StoppingCriteria as StoppingCrite
 from bartleby.backends.pytorch.stopping import StoppingCriteriaList as StoppingCriteriaList
 from bartleby.backends.pytorch.stopping import StopStringCriteria as StopStringCriteria
 from bartleby.backends.pytorch.stopping import validate_stopping_criteria as validate_stopping_criteria
+from bartleby.backends.pytorch.warpers import EpsilonLogitsWarper as EpsilonLogitsWarper
+from bartleby.backends.pytorch.warpers import EtaLogitsWarper as EtaLogitsWarper
+from bartleby.backends.pytorch.warpers import MinPLogitsWarper as MinPLogitsWarper
+from bartleby.backends.pytorch.warpers import TemperatureLogitsWarper as TemperatureLogitsWarper
+from bartleby.backends.pytorch.warpers import TopHLogitsWarper as TopHLogitsWarper
+from bartleby.backends.pytorch.warpers import TopKLogitsWarper as TopKLogitsWarper
+from bartleby.backends.pytorch.warpers import TopPLogitsWarper as TopPLogitsWarper
+from bartleby.backends.pytorch.warpers import TypicalLogitsWarper as TypicalLogitsWarper
 from bartleby.checkpoints.containers import open_weights as open_weights
 from bartleby.checkpoints.folder import CheckpointFolder as CheckpointFolder
 from bartleby.checkpoints.folder import save_folder as save_folder
@@ -105,6 +152,10 @@ from bartleby.family.parameters import parameter_table as parameter_table
 from bartleby.family.presets import PRESETS as PRESETS
 from bartleby.family.presets import preset_of as preset_of
 from bartleby.generation.config import GenerationConfig as GenerationConfig
+from bartleby.generation.constraints import Constraint as Constraint
+from bartleby.generation.constraints import ConstraintListState as ConstraintListState
+from bartleby.generation.constraints import DisjunctiveConstraint as DisjunctiveConstraint
+from bartleby.generation.constraints import PhrasalConstraint as PhrasalConstraint
 from bartleby.generation.streaming import AsyncTextIteratorStreamer as AsyncTextIteratorStreamer
 from bartleby.generation.streaming import BaseStreamer as BaseStreamer
 from bartleby.generation.streaming import TextIteratorStreamer as TextIteratorStreamer
