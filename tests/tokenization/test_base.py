@@ -4,11 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import AddedToken
 
 from bartleby.errors import CheckpointError, TokenizerError
 from bartleby.tokenization.base import PreTrainedTokenizer, PreTrainedTokenizerFast
-from bartleby.tokenization.byte_level import BartTokenizer, BartTokenizerFast, BlenderbotTokenizer
+from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizer, BlenderbotSmallTokenizerFast
+from bartleby.tokenization.byte_level import (
+    BartTokenizer,
+    BartTokenizerFast,
+    BlenderbotTokenizer,
+    BlenderbotTokenizerFast,
+)
 
 TEXT = "Hello <mask> world"
 
@@ -123,3 +131,44 @@ def test_the_fast_classes_are_classes_of_their_own() -> None:
     assert not BartTokenizer().is_fast
     assert BartTokenizerFast().is_fast
     assert type(BartTokenizerFast().train_new_from_iterator(["a b"], 300)) is BartTokenizerFast
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text(
+    "ab '.,!?()\n\t </s><mask>__end__@Ġé漢👍\x00", max_size=30
+)
+
+
+@pytest.fixture(scope="module")
+def every_class(tmp_path_factory: pytest.TempPathFactory) -> list[PreTrainedTokenizer]:
+    """One tokenizer of each published class."""
+    small = Path(__file__).parents[1] / "parity" / "goldens" / "tokenizers" / "own"
+    classes = {
+        "bart": (BartTokenizer, BartTokenizerFast),
+        "blenderbot": (BlenderbotTokenizer, BlenderbotTokenizerFast),
+        "blenderbot_small": (BlenderbotSmallTokenizer, BlenderbotSmallTokenizerFast),
+    }
+    return [
+        each(small / name / "vocab.json", small / name / "merges.txt")
+        for name, kinds in classes.items()
+        for each in kinds
+    ]
+
+
+@given(text=ANY_TEXT, skip=st.booleans())
+def test_any_text_is_encoded_and_decoded(every_class: list[PreTrainedTokenizer], text: str, skip: bool) -> None:
+    for tokenizer in every_class:
+        encoded = tokenizer(text, return_offsets_mapping=True)
+        assert len(encoded["input_ids"]) == len(encoded["offset_mapping"]) == len(encoded["attention_mask"])
+        assert all(0 <= index < len(tokenizer) for index in encoded["input_ids"])
+        tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
+        assert tokenizer.convert_tokens_to_ids(tokens) == encoded["input_ids"]
+        assert isinstance(tokenizer.decode(encoded["input_ids"], skip_special_tokens=skip), str)
+        assert isinstance(tokenizer.convert_tokens_to_string(tokens), str)
+
+
+@given(ids=st.lists(st.integers(0, 299), max_size=20))
+def test_any_ids_are_decoded(every_class: list[PreTrainedTokenizer], ids: list[int]) -> None:
+    for tokenizer in every_class:
+        known = [index for index in ids if index < len(tokenizer)]
+        assert isinstance(tokenizer.decode(known), str)
+        assert tokenizer.batch_decode([known, known]) == [tokenizer.decode(known)] * 2
