@@ -33,6 +33,7 @@ LEFT_OUT: dict[str, str] = {
     "*.generate_batch": _SERVING,
     # code of checkpoints
     "*custom_generate*": _CODE,
+    "*.adjust_generation_fn": _CODE,
     "*.is_custom_code": _CODE,
     "*.is_remote_code": _CODE,
     # other models
@@ -64,6 +65,14 @@ LEFT_OUT: dict[str, str] = {
     "*.is_backend_compatible": _LOADING,
     "*.can_record_outputs": "how that library collects attentions and hidden states",
     "*(save_original_format)": _LOADING,
+    "*.convert_to_native_format": _LOADING,
+    # details of other ways
+    "*.loss_function": "the loss is part of each `forward`; another one is computed from its logits",
+    "*.get_compiled_call": "how that library compiles decoding steps; here `torch.compile` takes the model itself",
+    "*.heal_tokens": "token healing rewrites a prompt's last word; a source text has no word to go on with",
+    "*.parse_response": "reads thoughts and tool calls out of a reply, which no checkpoint of this family writes",
+    "*.get_response_parser": "reads thoughts and tool calls out of a reply, which no checkpoint of this family writes",
+    "*ForCausalLM.set_encoder": "a causal model has no encoder",
     # decoding without a head
     **{
         f"*{head}.{name}*": _HEADLESS
