@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def openers(reader: ModelReader, task: Task, assistant: GenerationMixin | None, rules: Sequence[Rule]) -> Opener:
-    """How `assisted_search` comes by a model and a draft for each source; the draft follows `rules`."""
+    """How `assisted_search` comes by a model and a draft for each source; the draft follows `rules`.
+
+    Raises: OptionError if there can be no such draft.
+    """
+    check_assistant(reader.model, assistant, task.options)
     prepared = reader.prepared
     if assistant is None:
         texts = sources_of(prepared)

@@ -166,7 +166,7 @@ class GenerationMixin(PreTrainedModel):
     ) -> Tensor | GenerateOutput:
         recorder = Recorder(options, company.streamer)
         if company.streamer is not None:
-            company.streamer.put(prepared.prompts.cpu())
+            company.streamer.put(prepared.prompts.repeat_interleave(options.num_return_sequences, dim=0).cpu())
         noise = SharedNoise(len(prepared.prompts)) if options.do_sample else None
         writer = self._writer(prepared, options, recorder)
         written = self._searched(writer, self._task(prepared, options, noise, company, recorder), company)
@@ -182,6 +182,7 @@ class GenerationMixin(PreTrainedModel):
     def write(self, prepared: Prepared, options: GenerationConfig, noise: Noise | None) -> Written:
         """The outputs of all sources, as the search leaves them."""
         company = Company()
+        check_company(company, options)
         task = self._task(prepared, options, noise, company, None)
         return self._searched(self._writer(prepared, options, None), task, company)
 
