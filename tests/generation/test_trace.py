@@ -27,8 +27,8 @@ def step_of(*effects: Effect, token: int = 4, **more: Any) -> Step:
     return Step(1, 0, token, before=likely, effects=effects, after=likely[1:], **fields)
 
 
-def trace_of(*steps: Step, reason: Any = "eos") -> Trace:
-    output = OutputTrace(0, 0, (2,), tuple(step.token for step in steps), steps, reason)
+def trace_of(*steps: Step, reason: Any = "eos", prompt: tuple[int, ...] = (2,), length: int = 1) -> Trace:
+    output = OutputTrace(0, 0, prompt, tuple(step.token for step in steps), steps, reason)
     origins = {
         "no_repeat_ngram_size": Origin(3, "config", 3),
         "max_length": Origin(20, "default", 20),
@@ -36,7 +36,8 @@ def trace_of(*steps: Step, reason: Any = "eos") -> Trace:
         "decoder_start_token_id": Origin(2, "generation_config", 2),
         "num_beams": Origin(1, "default", 1),
     }
-    return Trace((output,), Bound(5, "min_length"), Bound(20, "max_length"), "decoder_start_token_id", origins, 50)
+    start = "decoder_start_token_id" if prompt[:1] == (2,) else None
+    return Trace((output,), Bound(5, "min_length"), Bound(20, "max_length"), start, origins, length, 50)
 
 
 def test_each_fact_has_its_line() -> None:
@@ -78,6 +79,15 @@ def test_of_many_tokens_only_the_likeliest_are_named() -> None:
     assert text in str(trace_of(step_of(MANY)))
     unseen = Effect("bad_words_ids", "BadWords", 7, 0, 40, ())
     assert "banned 7 tokens, none of the likeliest" in str(trace_of(step_of(unseen)))
+
+
+def test_prompts_may_hold_padding_or_no_tokens_at_all() -> None:
+    assert "prompt of 4 included, 2 of it padding\n  start: token 8 token 9 is the caller's" in str(
+        trace_of(step_of(), prompt=(8, 9), length=4)
+    )
+    assert "prompt of 0 included\n  start: no token: the prompt is vectors" in str(
+        trace_of(step_of(), prompt=(), length=0)
+    )
 
 
 def test_it_is_json() -> None:

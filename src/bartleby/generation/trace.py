@@ -164,6 +164,8 @@ class Trace:
     start: str | None
     """The setting whose token begins every output; None where the caller's prompt does."""
     origins: Mapping[str, Origin]
+    prompt_length: int
+    """Of all prompts, which may begin with padding."""
     vocabulary: int
 
     def __str__(self) -> str:
@@ -176,9 +178,11 @@ class Trace:
 
     def _lines(self, output: OutputTrace, words: Words) -> Iterator[str]:
         yield f"source {output.source}, output {output.place}: {_counted(len(output.ids))} written"
+        padding = self.prompt_length - len(output.prompt)
         yield (
             f"  length: at least {self.least.length} ({self._whose(self.least.setting)}), "
-            f"at most {self.most.length} ({self._whose(self.most.setting)}), prompt of {len(output.prompt)} included"
+            f"at most {self.most.length} ({self._whose(self.most.setting)}), prompt of {self.prompt_length} included"
+            + (f", {padding} of it padding" if padding else "")
         )
         yield f"  start: {self._start(output, words)}"
         for setting in dict.fromkeys(effect.setting for step in output.steps for effect in step.effects):
@@ -194,7 +198,7 @@ class Trace:
         if self.start is not None:
             first = words(output.prompt[0])
             parts.insert(0, f"{first}: {self._whose(self.start)} is what every output begins with")
-        return ", then ".join(parts)
+        return ", then ".join(parts) or "no token: the prompt is vectors"
 
     def _end(self, output: OutputTrace) -> str:
         text = ENDS[output.reason]

@@ -172,6 +172,7 @@ class Tracer:
             Bound(most, of_most),
             self._start(),
             self.origins,
+            self.prompt_length,
             self._scores.shape[1],
         )
 
