@@ -1,3 +1,4 @@
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,21 @@ def test_weights_in_a_pickle_load_too(tmp_path: Path) -> None:
     assert equal(load(tmp_path, use_safetensors=False), model)
     with pytest.raises(CheckpointError, match=r"none of model\.safetensors.*Leave out `use_safetensors`"):
         load(tmp_path, use_safetensors=True)
+
+
+GOLDENS = Path(__file__).parents[2] / "parity" / "goldens" / "containers.tar.xz"
+
+
+@pytest.mark.parametrize(("flag", "kind"), [("from_tf", "tensorflow"), ("from_flax", "flax")])
+def test_weights_of_another_framework_are_loaded_when_asked_for(tmp_path: Path, flag: str, kind: str) -> None:
+    if kind == "tensorflow":
+        pytest.importorskip("h5py", reason='TensorFlow\'s files need h5py: pip install "bartleby[convert]"')
+    with tarfile.open(GOLDENS) as archive:
+        archive.extractall(tmp_path, filter="data")
+    for name in ("BartModel", "BartForSequenceClassification", "BlenderbotSmallForConditionalGeneration"):
+        load = getattr(models, name).from_pretrained
+        expected = load(tmp_path / name / "pytorch")
+        assert equal(load(tmp_path / name / kind, **{flag: True}), expected)
+        assert equal(load(tmp_path / name / kind), expected)  # there is nothing else
+        with pytest.raises(CheckpointError, match=rf"Leave out `{flag}`"):
+            load(tmp_path / name / "pytorch", **{flag: True})
