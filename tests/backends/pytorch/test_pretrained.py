@@ -8,6 +8,9 @@ from bartleby.errors import OptionError
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
 
 from bartleby.backends.pytorch import models  # noqa: E402  after the skip
+from bartleby.backends.pytorch.auto import AutoModel  # noqa: E402
+from bartleby.backends.pytorch.models import BartModel  # noqa: E402
+from bartleby.family.config import BartConfig  # noqa: E402
 from bartleby.generation.config import GenerationConfig  # noqa: E402
 from tests.backends.pytorch.saved_models import ALL, small  # noqa: E402
 
@@ -44,3 +47,16 @@ def test_attention_has_one_implementation_with_two_published_names() -> None:
     model.set_attn_implementation("sdpa")
     with pytest.raises(OptionError, match="must be 'sdpa' or 'eager', but is 'flash_attention_2'"):
         model.set_attn_implementation("flash_attention_2")
+
+
+def test_an_auto_class_hands_out_a_class_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    mapping = dict(AutoModel._model_mapping)
+    monkeypatch.setattr(AutoModel, "_model_mapping", mapping)
+
+    class QuillModel(BartModel):
+        pass
+
+    QuillModel.register_for_auto_class()
+    assert mapping[BartConfig] is QuillModel
+    with pytest.raises(OptionError, match="must name an auto class such as 'AutoModel', but is 'AutoTokenizer'"):
+        QuillModel.register_for_auto_class("AutoTokenizer")

@@ -35,6 +35,20 @@ class PreTrainedModel(Loading, Saving, Resizing, Sizes, PublishedMasks):
         """Whether it has `generate` and options for it."""
         return False
 
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str | type = "AutoModel") -> None:
+        """Let an auto class hand out this class, one of your own, for configs of its `config_class`.
+
+        Raises: OptionError if there is no such auto class.
+        """
+        from bartleby.backends.pytorch import auto  # which imports the models
+
+        name = auto_class if isinstance(auto_class, str) else auto_class.__name__
+        door = getattr(auto, name, None)
+        if not isinstance(door, type) or not issubclass(door, auto.AutoClass):
+            raise OptionError(f"`auto_class` must name an auto class such as 'AutoModel', but is {name!r}.")
+        door.register(cls.config_class, cls, exist_ok=True)
+
     def set_attn_implementation(self, attn_implementation: str | None) -> None:
         """Accept the published names of what is done anyway, see `loading_options.ATTENTION`.
 
