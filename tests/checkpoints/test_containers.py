@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bartleby.checkpoints.containers import open_weights
-from bartleby.checkpoints.msgpack_writing import write_msgpack
+from bartleby.checkpoints.msgpack_writing import write_arrays
 from bartleby.checkpoints.safetensors_file import write_safetensors
 from bartleby.checkpoints.tensors import held
 from bartleby.errors import CheckpointError
@@ -153,7 +153,7 @@ def test_what_is_there_in_place_of_weights_is_called_what_it_is(
 def test_weights_of_other_frameworks_are_read_where_there_are_no_others(tmp_path: Path) -> None:
     weights = {"lm_head/kernel": held(NUMBERS)}
     with (tmp_path / "flax_model.msgpack").open("wb") as file:
-        write_msgpack(file, weights)
+        write_arrays(file, weights)
     stored = open_weights(tmp_path)
     assert np.array_equal(stored.raw("lm_head.weight"), NUMBERS.T)
     assert stored.tensor("lm_head.weight").origin == "lm_head/kernel"
@@ -165,7 +165,7 @@ def test_weights_of_other_frameworks_are_read_where_there_are_no_others(tmp_path
 def test_shards_of_other_frameworks_are_one_set_of_tensors(tmp_path: Path) -> None:
     for number, name in ((1, "model/shared/embedding"), (2, "lm_head/kernel")):
         with (tmp_path / f"flax_model-{number:05}-of-00002.msgpack").open("wb") as file:
-            write_msgpack(file, {name: held(NUMBERS + number)})
+            write_arrays(file, {name: held(NUMBERS + number)})
     promised = {"model/shared/embedding": 1, "lm_head/kernel": 2}
     files = {name: f"flax_model-{number:05}-of-00002.msgpack" for name, number in promised.items()}
     (tmp_path / "flax_model.msgpack.index.json").write_text(json.dumps({"weight_map": files}))

@@ -9,7 +9,6 @@ import pytest
 from bartleby.checkpoints import CheckpointFolder, open_weights, save_folder
 from bartleby.checkpoints.convert import ConversionOptions, convert
 from bartleby.checkpoints.convert_published import head_of, read_published
-from bartleby.checkpoints.layouts import to_flax
 from bartleby.checkpoints.msgpack_writing import write_msgpack
 from bartleby.checkpoints.tensors import held
 from bartleby.errors import CheckpointError
@@ -41,8 +40,7 @@ def save_flax(folder: Path, weights: dict[str, np.ndarray], **config: object) ->
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(CONFIG.to_dict() | config))
     with (folder / "flax_model.msgpack").open("wb") as file:
-        named = {to_flax(name): array for name, array in weights.items()}
-        write_msgpack(file, {name: held(a.T if name.endswith("kernel") else a) for name, a in named.items()})
+        write_msgpack(file, {name: held(array) for name, array in weights.items()})
     return folder
 
 

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from bartleby.checkpoints import msgpack_writing
+from bartleby.checkpoints.containers import open_weights
 from bartleby.checkpoints.msgpack_file import read_msgpack
-from bartleby.checkpoints.msgpack_writing import write_msgpack
-from bartleby.checkpoints.tensors import DTYPES, StoredTensor, held
+from bartleby.checkpoints.msgpack_writing import write_arrays, write_msgpack
+from bartleby.checkpoints.tensors import DTYPES, MappedFile, StoredTensor, held
 from tests.checkpoints.files import mapped
 
 
 def written(tensors: dict[str, StoredTensor]) -> bytes:
     buffer = io.BytesIO()
-    write_msgpack(buffer, tensors)
+    write_arrays(buffer, tensors)
     return buffer.getvalue()
 
 
@@ -82,3 +83,18 @@ def test_bfloat16_is_written_as_its_bits(tmp_path: Path) -> None:
     content = written({"a": StoredTensor("a", (2,), "bfloat16", lambda: bits, place="a")})
     [tensor] = read_msgpack(mapped(tmp_path / "a.msgpack", content))
     assert tensor.array().tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_canonical_tensors_are_named_and_turned_and_come_back(tmp_path: Path, bare: bool) -> None:
+    value = np.arange(6, dtype=np.float32).reshape(2, 3)
+    names = ("model.shared.weight", "model.encoder.layers.0.fc1.weight", "model.encoder.layernorm_embedding.weight")
+    path = tmp_path / "flax_model.msgpack"
+    with path.open("wb") as file:
+        write_msgpack(file, {name: held(value + place) for place, name in enumerate(names)}, bare)
+    found = {tensor.name: tensor.shape for tensor in read_msgpack(MappedFile(path))}
+    kernel = "encoder/layers/0/fc1/kernel" if bare else "model/encoder/layers/0/fc1/kernel"
+    assert (len(found), found[kernel]) == (3, (3, 2))
+    with open_weights(path) as stored:
+        assert set(stored.names()) == set(names)
+        assert all(np.array_equal(stored.raw(name), value + place) for place, name in enumerate(names))

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from bartleby.checkpoints.layouts import is_turned, to_flax, turned
 from bartleby.checkpoints.msgpack_file import ARRAY, CHUNKED
 from bartleby.checkpoints.tensors import Array, StoredTensor
 
@@ -14,8 +15,14 @@ CHUNK_BYTES = 1 << 30
 """Flax's: MessagePack has no room for more than 4 GiB in one value, and older readers for half of it."""
 
 
-def write_msgpack(file: BinaryIO, tensors: Mapping[str, StoredTensor]) -> None:
-    """Write a whole file of arrays under Flax's names, one array in memory at a time."""
+def write_msgpack(file: BinaryIO, tensors: Mapping[str, StoredTensor], bare: bool = False) -> None:
+    """Write a whole file of canonical `tensors`, as Flax saves a model with a head, or a `bare` one."""
+    named = {to_flax(name, bare): tensor for name, tensor in tensors.items()}
+    write_arrays(file, {name: turned(tensor) if is_turned(name) else tensor for name, tensor in named.items()})
+
+
+def write_arrays(file: BinaryIO, tensors: Mapping[str, StoredTensor]) -> None:
+    """Write a whole file of arrays under any names, one array in memory at a time; "/" parts the levels of the tree."""
     tree: dict[str, Any] = {}
     for path, tensor in tensors.items():
         *levels, leaf = path.split("/")
