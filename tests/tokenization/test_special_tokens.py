@@ -142,3 +142,12 @@ def test_a_token_may_hold_a_colon(bart: BartTokenizer) -> None:
     bart.special_tokens_pattern = "eos"
     bart.add_special_tokens({"eos_token": "end:1"})
     assert bart("")["input_ids"] == [420]
+
+
+def test_older_scripts_find_the_tokens_themselves(bart: BartTokenizer) -> None:
+    token = AddedToken("[end]", lstrip=True, special=True)
+    bart.add_special_tokens({"eos_token": token})
+    assert bart._eos_token == token
+    assert bart._pad_token == "<pad>"
+    bart._pad_token = None
+    assert bart.pad_token is bart._pad_token is None

@@ -40,6 +40,19 @@ class NamedToken:
         instance._set_named_token(self.name, value)
 
 
+class TokenAsGiven:
+    """An attribute such as `_bos_token`, which older scripts read: the AddedToken or string itself, or None."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name.removeprefix("_")
+
+    def __get__(self, instance: SpecialTokens | None, owner: type) -> Token | None:
+        return None if instance is None else instance._named_tokens.get(self.name)
+
+    def __set__(self, instance: SpecialTokens, value: Token | None) -> None:
+        instance._set_named_token(self.name, value)
+
+
 class NamedTokenId:
     """An attribute such as `bos_token_id`: the id of the token, None without one; setting it picks the token by id."""
 
@@ -72,6 +85,13 @@ class SpecialTokens:
     pad_token = NamedToken()
     cls_token = NamedToken()
     mask_token = NamedToken()
+    _bos_token = TokenAsGiven()
+    _eos_token = TokenAsGiven()
+    _unk_token = TokenAsGiven()
+    _sep_token = TokenAsGiven()
+    _pad_token = TokenAsGiven()
+    _cls_token = TokenAsGiven()
+    _mask_token = TokenAsGiven()
     bos_token_id = NamedTokenId()
     eos_token_id = NamedTokenId()
     unk_token_id = NamedTokenId()
