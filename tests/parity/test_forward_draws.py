@@ -198,6 +198,7 @@ def apart(ours: Any, theirs: Any) -> float:
     ours, theirs = torch.as_tensor(ours).detach(), torch.as_tensor(theirs).detach()
     assert ours.shape == theirs.shape
     assert ours.dtype == theirs.dtype
+    assert bool(torch.isfinite(ours).all()), "`max` would not see what is no number"
     scale = max(1.0, float(theirs.abs().max()))
     return float((ours - theirs).abs().max()) / scale
 

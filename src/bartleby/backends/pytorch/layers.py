@@ -126,7 +126,8 @@ class Attention(nn.Module):
             mixed, weights = self._attend_and_show(query, keys, values, attention_mask, layer_head_mask)
             weights = _unfold_beams(weights, beams) if output_attentions else None
         else:
-            causal = bool(self.is_causal and attention_mask is None and query.shape[2] > 1)
+            is_last = query.shape[2] == 1  # `not` below makes a truth of it where an exporter keeps it open
+            causal = self.is_causal and attention_mask is None and not is_last
             dropout = self.dropout if self.training else 0.0
             mixed = F.scaled_dot_product_attention(query, keys, values, attention_mask, dropout, is_causal=causal)
         mixed = _unfold_beams(mixed, beams)

@@ -64,6 +64,7 @@ def _bias(ignored: Tensor, hidden: Tensor) -> Tensor:
     Half of the most negative one, to which a score can be added without leaving the range of a half.
     """
     device = hidden.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+    is_autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if is_autocast else hidden.dtype
     lowest = torch.finfo(dtype).min / 2
     return torch.zeros(ignored.shape, dtype=dtype, device=hidden.device).masked_fill(ignored, lowest)
