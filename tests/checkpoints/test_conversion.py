@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,25 +22,47 @@ from bartleby.checkpoints.conversion import (
 from bartleby.checkpoints.tensors import StoredTensor, held
 from bartleby.errors import CheckpointError
 from bartleby.family.config import BartConfig
-from bartleby.family.parameters import Parameter
+from bartleby.family.parameters import Head, parameter_table
 
 NUMBERS = np.arange(12, dtype=np.float32).reshape(4, 3)
-TABLE = (
-    Parameter("a.weight", (4, 3), "linear"),
-    Parameter("b.weight", (4, 3), "linear"),
-    Parameter("c.weight", (4, 3), "linear", tied_to="a.weight"),
+CONFIG = BartConfig(
+    vocab_size=9,
+    d_model=4,
+    encoder_layers=1,
+    decoder_layers=1,
+    encoder_attention_heads=1,
+    decoder_attention_heads=1,
+    encoder_ffn_dim=5,
+    decoder_ffn_dim=5,
 )
 
 
+def all_moves() -> list[Move]:
+    table = [each for each in parameter_table(CONFIG) if each.tied_to is None]
+    return [renamed(f"x.{each.name}", each.name, held(np.zeros(each.shape, np.float32))) for each in table]
+
+
 def test_a_table_is_filled_or_all_that_is_wrong_is_said() -> None:
-    right = [renamed("x", "a.weight", held(NUMBERS)), renamed("y", "b.weight", held(NUMBERS))]
-    assert list(table_faults(right, TABLE)) == []
-    wrong = [renamed("x", "a.weight", held(NUMBERS.T)), renamed("z", "d.weight", held(NUMBERS))]
-    wrong.append(left_out("w", "left out: a buffer", held(NUMBERS)))
-    assert list(table_faults(wrong, TABLE)) == [
-        "the tensor for `b.weight` is missing.",
-        "`x` has shape (3, 4), but must have (4, 3) for `a.weight`.",
-        "`z` is unknown: a model of this configuration has no `d.weight`.",
+    head: Head = "conditional_generation"
+    moves = all_moves()
+    assert list(table_faults(moves, CONFIG, head)) == []
+    missing, turned, whole = moves[4], moves[2], moves[8]
+    moves[2] = replace(turned, tensor=held(np.zeros(3, np.float32)))
+    moves[8] = replace(whole, tensor=held(np.zeros(whole.tensor.shape, np.int64)))
+    moves += [renamed("z", "d.weight", held(NUMBERS)), left_out("w", "left out: a buffer", held(NUMBERS))]
+    moves.remove(missing)
+    faults = list(table_faults(moves, CONFIG, head))
+    assert len(faults) == 4
+    assert f"the tensor for `{missing.target}` is missing." in faults
+    assert f"`{turned.source}` has shape (3,), but must have {turned.tensor.shape} for `{turned.target}`." in faults
+    assert any(fault.startswith(f"`{whole.source}` is stored as int64, but weights have fractions") for fault in faults)
+    assert "`z` is unknown: a model of this configuration has no `d.weight`." in faults
+
+
+def test_more_layers_than_there_are_tensors_are_refused_before_they_are_counted() -> None:
+    config = BartConfig(encoder_layers=10**7, d_model=4, encoder_attention_heads=1, decoder_attention_heads=1)
+    assert list(table_faults(all_moves(), config, "none")) == [
+        f"{len(all_moves())} tensors are too few for 10000000 and 12 layers."
     ]
 
 

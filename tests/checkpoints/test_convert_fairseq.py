@@ -196,6 +196,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         ({"encoder_attention_heads": None}, "argument `encoder_attention_heads` must be a whole number, but is None"),
+        ({"encoder_ffn_embed_dim": None}, "argument `encoder_ffn_embed_dim` must be a whole number, but is None"),
         ({"encoder_attention_heads": 3}, "`d_model` must be divisible by `encoder_attention_heads`"),
         ({"decoder_embed_dim": 16}, "`encoder_embed_dim` and `decoder_embed_dim` must be equal"),
         ({"activation_fn": "swish9"}, "`activation_function` must be"),
@@ -205,6 +206,23 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 def test_arguments_of_another_model_are_refused(tmp_path: Path, arguments: dict[str, Any], said: str) -> None:
     save_fairseq(tmp_path, **arguments)
     with pytest.raises(CheckpointError, match=said):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "decoder.embed_tokens.weight",
+        "encoder.embed_positions.weight",
+        "classification_heads.mnli.out_proj.weight",
+        "encoder.layers.0.self_attn.in_proj_weight",
+    ],
+)
+def test_single_numbers_in_the_place_of_tables_are_refused(tmp_path: Path, name: str) -> None:
+    state = fairseq_state(Fairseq(labels=3))
+    state[name] = np.ones((), np.float32)
+    save_fairseq(tmp_path, Fairseq(labels=3), state)
+    with pytest.raises(CheckpointError, match=r"has shape \(\)|has 0 rows|must be a whole number|is unknown"):
         read(tmp_path)
 
 

@@ -94,6 +94,10 @@ def test_names(variant: str, name: str, ours: str) -> None:
         ({"n_segments": 2}, "`n_segments` must be 0, but is 2"),
         ({"output_scaling": 0.5}, "`output_scaling` must be 1.0, but is 0.5"),
         ({"n_heads": None}, "`n_heads` must be a whole number, but is None"),
+        ({"embedding_size": 0}, "`d_model` must be"),
+        ({"variant": ["xlm"]}, "`variant` must be"),
+        ({"n_positions": 12}, "`n_positions` is 12, but `encoder.position_embeddings.weight` has 16 rows"),
+        ({"n_encoder_layers": 10**7}, "tensors are too few for 10000000 and 2 layers"),
         ({"n_heads": 3}, "`d_model` must be divisible by"),
         ({"ffn_size": 13}, r"`encoder.layers.0.ffn.lin1.weight` has shape \(12, 8\), but must have \(13, 8\)"),
         ({"n_decoder_layers": 3}, "the tensor for `model.decoder.layers.2.self_attn.q_proj.weight` is missing"),
@@ -134,7 +138,16 @@ def test_a_file_without_an_embedding_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-@pytest.mark.parametrize("content", [{"weights": {}}, {"model": {"a": 1}}])
+@pytest.mark.parametrize(
+    "name", ["embeddings.weight", "encoder.position_embeddings.weight", "decoder.norm_embeddings.bias"]
+)
+def test_single_numbers_in_the_place_of_tables_are_refused(tmp_path: Path, name: str) -> None:
+    save_parlai(tmp_path, "xlm", parlai_state("xlm") | {name: np.ones((), np.float32)})
+    with pytest.raises(CheckpointError, match=r"has shape \(\)|has 0 rows|must be a whole number"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [{"weights": {}}, {"model": {"a": 1}}, {"model": {3: np.ones(1)}}])
 def test_other_torch_files_are_refused(tmp_path: Path, content: Any) -> None:
     save_parlai(tmp_path, "xlm")
     save_torch(tmp_path / "model", content)

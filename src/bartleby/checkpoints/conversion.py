@@ -6,7 +6,7 @@ moves and files. Here is what they share: moves, how a table of parameters is fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from bartleby.checkpoints.names import STORED_FLOATS
 from bartleby.checkpoints.tensors import DTYPES, Array, StoredTensor, held
 from bartleby.errors import CheckpointError, ConfigError
 from bartleby.family.config import PreTrainedConfig, config_from_dict
-from bartleby.family.parameters import Head, Parameter
+from bartleby.family.parameters import Head, parameter_table
 
 LOGITS_BIAS = "final_logits_bias"
 FLOATS = ("float32", "float16", "bfloat16")
@@ -112,9 +113,13 @@ def left_out(source: str, why: str, tensor: StoredTensor) -> Move:
     return Move(source, None, why, tensor)
 
 
-def table_faults(moves: Sequence[Move], table: Iterable[Parameter]) -> Iterator[str]:
-    """What the table of the model and the moves disagree about: tensors missing, misshapen or unknown."""
-    wanted = {parameter.name: parameter for parameter in table}
+def table_faults(moves: Sequence[Move], config: PreTrainedConfig, head: Head) -> Iterator[str]:
+    """What the model's table and the moves disagree about: tensors missing, misshapen, unknown or without fractions."""
+    if config.encoder_layers + config.decoder_layers > len(moves):
+        layers = f"{config.encoder_layers} and {config.decoder_layers}"
+        yield f"{len(moves)} tensors are too few for {layers} layers."
+        return  # before a table is made of as many layers as a file may claim
+    wanted = {parameter.name: parameter for parameter in parameter_table(config, head)}
     coming = {move.target: move for move in moves if move.target is not None}
     for name, parameter in wanted.items():
         if name not in coming and parameter.tied_to is None:
@@ -124,6 +129,8 @@ def table_faults(moves: Sequence[Move], table: Iterable[Parameter]) -> Iterator[
             yield f"`{move.source}` is unknown: a model of this configuration has no `{name}`."
         elif move.tensor.shape != wanted[name].shape:
             yield f"`{move.source}` has shape {move.tensor.shape}, but must have {wanted[name].shape} for `{name}`."
+        elif move.tensor.dtype not in STORED_FLOATS:
+            yield f"`{move.source}` is stored as {move.tensor.dtype}, but weights have fractions."
 
 
 def zero_bias(config: PreTrainedConfig) -> Move:
@@ -142,10 +149,17 @@ def tied_copy(source: str, copy: StoredTensor, table: StoredTensor, faults: list
 def built_config(fields: Mapping[str, Any], faults: list[str]) -> PreTrainedConfig | None:
     """The config of these fields, or None with what is wrong added to `faults`."""
     try:
-        return config_from_dict({name: value for name, value in fields.items() if value is not None})
+        config = config_from_dict({name: value for name, value in fields.items() if value is not None})
+        config.check_buildable()
     except ConfigError as error:
         faults.append(str(error))
         return None
+    return config
+
+
+def rows_of(tensor: StoredTensor) -> int:
+    """How many rows a table has; a single number, which is none, has no rows."""
+    return tensor.shape[0] if tensor.shape else 0
 
 
 def part(tensor: StoredTensor, rows: slice | Sequence[slice]) -> StoredTensor:
@@ -164,7 +178,7 @@ def _read_rows(tensor: StoredTensor, slices: Sequence[slice]) -> Array:
 
 def recast(tensor: StoredTensor, dtype: str) -> StoredTensor:
     """The tensor in another floating type, converted when it is read; others are left as they are."""
-    if tensor.dtype == dtype or tensor.dtype not in (*FLOATS, "float64"):
+    if tensor.dtype == dtype or tensor.dtype not in STORED_FLOATS:
         return tensor
     return replace(tensor, dtype=dtype, read=partial(_cast, tensor, dtype), place=(tensor.place, dtype))
 

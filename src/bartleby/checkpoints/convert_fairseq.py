@@ -19,6 +19,7 @@ from bartleby.checkpoints.conversion import (
     left_out,
     part,
     renamed,
+    rows_of,
     table_faults,
     tied_copy,
     zero_bias,
@@ -27,7 +28,7 @@ from bartleby.checkpoints.fairseq_vocabulary import MASK, FairseqVocabulary
 from bartleby.checkpoints.originals import read_state
 from bartleby.checkpoints.tensors import StoredTensor
 from bartleby.errors import CheckpointError, raise_all
-from bartleby.family.parameters import SHARED, Head, parameter_table
+from bartleby.family.parameters import SHARED, Head
 
 FIELDS = {
     "d_model": "encoder_embed_dim",
@@ -45,8 +46,8 @@ FIELDS = {
     "encoder_layerdrop": "encoder_layerdrop",
     "decoder_layerdrop": "decoder_layerdrop",
 }
-NEEDED = ("encoder_embed_dim", "encoder_attention_heads", "decoder_attention_heads")
-"""Arguments whose values no tensor's shape tells, and that have no default."""
+NEEDED = tuple(name for field, name in FIELDS.items() if field.endswith(("d_model", "layers", "heads", "ffn_dim")))
+"""Sizes: none of them is guessed."""
 
 SWITCHES = {
     "encoder_normalize_before": False,
@@ -105,7 +106,7 @@ def read_fairseq(model: Path, bpe: Path) -> Original:
     if config is not None:
         if head == "conditional_generation":
             moves.append(zero_bias(config))
-        faults += table_faults(moves, parameter_table(config, head))
+        faults += table_faults(moves, config, head)
     raise_all(CheckpointError, faults, str(model))
     assert config is not None, "no config without a fault"
     assert vocabulary is not None, "no vocabulary without a fault"
@@ -146,9 +147,9 @@ def _fields(arguments: Mapping[str, Any], state: Mapping[str, StoredTensor], row
         **fields,
         "model_type": "bart",
         "vocab_size": rows.first + rows.has_mask,
-        "max_position_embeddings": positions.shape[0] - 2 if positions else arguments.get("max_source_positions"),
+        "max_position_embeddings": rows_of(positions) - 2 if positions else arguments.get("max_source_positions"),
         "scale_embedding": not arguments.get("no_scale_embedding", True),
-        "num_labels": labels[0].shape[0] if head == "sequence_classification" and labels else None,
+        "num_labels": rows_of(labels[0]) if head == "sequence_classification" and labels else None,
     }
 
 
@@ -158,14 +159,14 @@ def _rows(state: Mapping[str, StoredTensor], vocabulary: FairseqVocabulary | Non
     if table is None:
         faults.append(f"`{TABLE}` is missing.")
         return None
-    spare = table.shape[0] - vocabulary.size if vocabulary else 0
+    spare = rows_of(table) - vocabulary.size if vocabulary else 0
     if spare not in (0, 1):
         faults.append(
-            f"`{TABLE}` has {table.shape[0]} rows, but dict.txt has {vocabulary and vocabulary.size} tokens; "
+            f"`{TABLE}` has {rows_of(table)} rows, but dict.txt has {vocabulary and vocabulary.size} tokens; "
             f"there may be one row more, for {MASK}. Is this the dict.txt of another model?"
         )
     if vocabulary is None or spare not in (0, 1):
-        return Rows(table.shape[0], False)
+        return Rows(rows_of(table), False)
     return Rows(vocabulary.kept, spare == 1)
 
 
@@ -182,7 +183,7 @@ def _moves(state: Mapping[str, StoredTensor], rows: Rows | None, faults: list[st
             yield _table_move(tensor, rows)
         elif name in COPIES:
             yield tied_copy(name, tensor, state.get(TABLE, tensor), faults)
-        elif packed:
+        elif packed and tensor.shape:
             yield from _split(name, f"model.{packed[1]}", packed[2], tensor)
         elif classifier:
             yield renamed(name, f"classification_head.{classifier[2]}", tensor)
@@ -192,8 +193,8 @@ def _moves(state: Mapping[str, StoredTensor], rows: Rows | None, faults: list[st
 
 def _table_move(table: StoredTensor, rows: Rows | None) -> Move:
     """The embedding, without the rows of fillers that the published vocabulary does not have."""
-    total = table.shape[0]
-    if rows is None or rows.first + rows.has_mask == total:
+    total = rows_of(table)
+    if rows is None or rows.first + rows.has_mask >= total:
         return renamed(TABLE, SHARED, table)
     pieces = [slice(0, rows.first)] + [slice(total - 1, total)] * rows.has_mask
     mask = f", and row {total - 1} as {rows.first} ({MASK})" if rows.has_mask else ""
@@ -203,7 +204,7 @@ def _table_move(table: StoredTensor, rows: Rows | None) -> Move:
 
 def _split(name: str, prefix: str, kind: str, tensor: StoredTensor) -> Iterator[Move]:
     """Queries, keys and values in one matrix, as the oldest releases have them."""
-    third = tensor.shape[0] // 3
+    third = rows_of(tensor) // 3
     for number, projection in enumerate(("q_proj", "k_proj", "v_proj")):
         rows = slice(number * third, (number + 1) * third if number < 2 else None)
         done = f"split: rows {number * third} to {(number + 1) * third - 1}"

@@ -18,6 +18,7 @@ from bartleby.checkpoints.conversion import (
     built_config,
     left_out,
     renamed,
+    rows_of,
     table_faults,
     tied_copy,
     zero_bias,
@@ -27,7 +28,7 @@ from bartleby.checkpoints.parlai_vocabulary import ParlaiVocabulary
 from bartleby.checkpoints.tensors import StoredTensor
 from bartleby.documents import read_document
 from bartleby.errors import CheckpointError, raise_all
-from bartleby.family.parameters import SHARED, parameter_table
+from bartleby.family.parameters import SHARED
 
 MODEL_TYPES = {"xlm": "blenderbot-small", "prelayernorm": "blenderbot"}
 
@@ -90,18 +91,19 @@ def read_parlai(model: Path) -> Original:
     options = {**DEFAULTS, **{name: value for name, value in said.items() if value is not None}}
     faults = list(_option_faults(options))
     _, state = read_state(model, "Give ParlAI's file of the model, which lies beside its .opt.")
+    faults += _position_faults(options, state)
     vocabulary = ParlaiVocabulary(model, options, faults)
     table = state.get(TABLE)
     if table is None:
         faults.append(f"`{TABLE}` is missing.")
     else:
-        vocabulary.fill_to(table.shape[0], faults)
+        vocabulary.fill_to(rows_of(table), faults)
     variant = str(options["variant"])
     moves = list(_moves(state, variant, faults))
     config = built_config(_fields(options, state), faults) if variant in MODEL_TYPES else None
     if config is not None:
         moves.append(zero_bias(config))
-        faults += table_faults(moves, parameter_table(config))
+        faults += table_faults(moves, config, "conditional_generation")
     raise_all(CheckpointError, faults, str(model))
     assert config is not None, "no config without a fault"
     files = vocabulary.files(config.model_type, config.max_position_embeddings)
@@ -109,7 +111,7 @@ def read_parlai(model: Path) -> Original:
 
 
 def _option_faults(options: Mapping[str, Any]) -> Iterator[str]:
-    if options["variant"] not in MODEL_TYPES:
+    if options["variant"] not in [*MODEL_TYPES]:
         known = " or ".join(f"{variant} ({model_type})" for variant, model_type in MODEL_TYPES.items())
         yield f"option `variant` must be {known}, but is {options['variant']!r:.40}: no model here computes that."
     if options["n_segments"] not in (0, "0"):
@@ -121,6 +123,12 @@ def _option_faults(options: Mapping[str, Any]) -> Iterator[str]:
             yield f"option `{name}` must be a whole number, but is {options.get(name)!r:.40}."
 
 
+def _position_faults(options: Mapping[str, Any], state: Mapping[str, StoredTensor]) -> Iterator[str]:
+    said, table = options["n_positions"], state.get(POSITIONS)
+    if type(said) is int and said > 0 and table is not None and rows_of(table) != said:
+        yield f"option `n_positions` is {said}, but `{POSITIONS}` has {rows_of(table)} rows."
+
+
 def _fields(options: Mapping[str, Any], state: Mapping[str, StoredTensor]) -> dict[str, Any]:
     """The fields of a config; vocabulary and positions are as many as there are rows."""
     layers = {side: options[f"n_{side}_layers"] for side in ("encoder", "decoder")}
@@ -128,9 +136,9 @@ def _fields(options: Mapping[str, Any], state: Mapping[str, StoredTensor]) -> di
     return {
         **{field: options.get(name) for field, name in FIELDS.items()},
         **{f"{side}_layers": options["n_layers"] if count == -1 else count for side, count in layers.items()},
-        "model_type": MODEL_TYPES[options["variant"]],
-        "vocab_size": table.shape[0] if table else None,
-        "max_position_embeddings": positions.shape[0] if positions else options["n_positions"],
+        "model_type": MODEL_TYPES[str(options["variant"])],
+        "vocab_size": rows_of(table) if table else None,
+        "max_position_embeddings": rows_of(positions) if positions else options["n_positions"],
         "activation_function": options["activation"],
         "scale_embedding": options["embeddings_scale"],
         "dropout": options["dropout"],

@@ -89,6 +89,12 @@ def read_state(model: Path, remedy: str) -> tuple[dict[str, Any], dict[str, Stor
     state = content.get("model") if isinstance(content, dict) else None
     if not isinstance(state, dict):
         raise CheckpointError(f"{model} holds no `model`. {remedy}")
-    others = [str(name)[:99] for name, value in state.items() if not isinstance(value, StoredTensor)]
-    raise_all(CheckpointError, [f"`{name}` under `model` is no tensor. {remedy}" for name in others], str(model))
+    others = [
+        str(name)[:99]
+        for name, tensor in state.items()
+        if type(name) is not str or not isinstance(tensor, StoredTensor)
+    ]
+    raise_all(
+        CheckpointError, [f"`{name}` under `model` is no tensor with a name. {remedy}" for name in others], str(model)
+    )
     return content, dict(state)
