@@ -9,7 +9,9 @@ MOST_PARAMETERS = 6
 
 PUBLISHED = {"__init__", "__call__", "forward", "generate", "from_pretrained", "save_pretrained"}
 PUBLISHED |= {"encode", "pad", "prepare_seq2seq_batch", "apply_chat_template"}  # of tokenizers
-PUBLISHED |= {"prepare_inputs_for_generation"}  # of models
+PUBLISHED |= {"prepare_inputs_for_generation", "greedy_search", "sample", "beam_search", "beam_sample"}  # of models
+PUBLISHED |= {"group_beam_search", "contrastive_search", "constrained_beam_search", "assisted_decoding"}
+PUBLISHED |= {"process", "finalize"}  # of beam scorers
 
 
 def test_files_stay_short(modules):
