@@ -30,41 +30,55 @@ class Follower:
 
     def state(self, ids: Sequence[int]) -> ConstraintListState:
         """How far an output has come, its prompt included."""
-        state = ConstraintListState([constraint.copy() for constraint in self.constraints])
-        state.reset(ids)
+        state = ConstraintListState(self.constraints)
+        for token in ids:
+            if state.completed:
+                break
+            state.add(token)
         return state
 
     def is_fulfilled(self, ids: Sequence[int]) -> bool:
         return self.state(ids).completed
 
-    def steps(self, beams: Sequence[Sequence[int]]) -> list[Step]:
-        """The tokens that would take each of the beams further."""
-        return [(beam, token) for beam, ids in enumerate(beams) for token in _advance(self.state(ids))]
-
     def chosen(
-        self, beams: Sequence[Sequence[int]], likely: Sequence[Candidate], steps: Sequence[Candidate]
+        self,
+        beams: Sequence[Sequence[int]],
+        states: Sequence[ConstraintListState],
+        likely: Sequence[Candidate],
+        steps: Sequence[Candidate],
     ) -> list[Candidate]:
-        """As many as there are `likely`, the best candidates; `steps` are the candidates of `self.steps`, scored."""
-        further = list(self._new(beams, likely, steps))
+        """As many as there are `likely`, the best candidates; `steps` are those of `steps_of`, scored.
+
+        `states` are those of the beams, and used up: they are of no use afterwards.
+        """
+        further = list(_new(beams, states, likely, steps))
         if not further:
             return list(likely)
         candidates = [*likely, *(candidate for candidate, _ in further)]
-        states = [*(self.state([*beams[one.beam], one.token]) for one in likely), *(state for _, state in further)]
-        order = bank_order([state.get_bank() for state in states], [one.score for one in candidates])
+        reached = [*(self.state([*beams[one.beam], one.token]) for one in likely), *(state for _, state in further)]
+        order = bank_order([state.get_bank() for state in reached], [one.score for one in candidates])
         return [candidates[place] for place in order[: len(likely)]]
 
-    def _new(
-        self, beams: Sequence[Sequence[int]], likely: Sequence[Candidate], steps: Sequence[Candidate]
-    ) -> Iterator[tuple[Candidate, ConstraintListState]]:
-        """Those of `steps` that are not among the likely outputs, each once, and how far they come."""
-        known = {(*beams[one.beam], one.token) for one in likely}
-        before = [self.state(ids) for ids in beams]
-        for one in steps:
-            state = before[one.beam].copy(stateful=True)
-            state.add(one.token)
-            if (*beams[one.beam], one.token) not in known:
-                known.add((*beams[one.beam], one.token))
-                yield one, state
+
+def steps_of(states: Sequence[ConstraintListState]) -> list[Step]:
+    """The tokens that would take each of the beams further."""
+    return [(beam, token) for beam, state in enumerate(states) for token in _advance(state)]
+
+
+def _new(
+    beams: Sequence[Sequence[int]],
+    states: Sequence[ConstraintListState],
+    likely: Sequence[Candidate],
+    steps: Sequence[Candidate],
+) -> Iterator[tuple[Candidate, ConstraintListState]]:
+    """Those of `steps` that are not among the likely outputs, each once, and how far they come."""
+    known = {(*beams[one.beam], one.token) for one in likely}
+    for one in steps:
+        state = states[one.beam].copy(stateful=True)
+        state.add(one.token)
+        if (*beams[one.beam], one.token) not in known:
+            known.add((*beams[one.beam], one.token))
+            yield one, state
 
 
 def _advance(state: ConstraintListState) -> list[int]:

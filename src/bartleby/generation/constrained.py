@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bartleby.generation.banks import Follower, check_steps
+from bartleby.generation.banks import Follower, check_steps, steps_of
 from bartleby.generation.beams import BeamOptions, Candidate, Hypothesis
 from bartleby.generation.constraints import constraints_of
 from bartleby.generation.groups import Group, best_candidates, best_of_groups, ending, is_settled, keep_best, outputs
@@ -67,14 +67,16 @@ def advance(state: Group, totals: Scores, options: BeamOptions, follower: Follow
     Shapes: totals (n, v), the scores of the beams with each token added.
     """
     beams = state.ids.tolist()
-    steps = follower.steps(beams)
+    states = [follower.state(ids) for ids in beams]
+    is_fulfilled = [each.completed for each in states]
+    steps = steps_of(states)
     check_steps([steps], vocabulary=totals.shape[1])
     found = best_candidates(totals, options.candidates)
     for one in found[: options.beams]:
-        if one.token in options.eos and follower.is_fulfilled(beams[one.beam]):
+        if one.token in options.eos and is_fulfilled[one.beam]:
             keep_best(state.finished, [ending(state, one, options)], options)
     likely = [one for one in found if one.token not in options.eos][: options.beams]
-    going_on = follower.chosen(beams, likely, [Candidate(totals[step], *step) for step in steps])
+    going_on = follower.chosen(beams, states, likely, [Candidate(totals[step], *step) for step in steps])
     state.write(going_on)
     state.done = is_settled(state, found[0].score, options)
     if not state.done and state.ids.shape[1] >= options.max_length:

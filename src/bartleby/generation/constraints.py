@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
 from bartleby.errors import OptionError
@@ -106,9 +107,9 @@ class PhrasalConstraint(Constraint):
         return self.seqlen - (self.fulfilled_idx + 1)
 
     def copy(self, stateful: bool = False) -> PhrasalConstraint:
-        other = PhrasalConstraint(self.token_ids)
-        if stateful:
-            other.fulfilled_idx, other.completed = self.fulfilled_idx, self.completed
+        other = copy(self)
+        if not stateful:
+            other.reset()
         return other
 
 
@@ -190,10 +191,10 @@ class DisjunctiveConstraint(Constraint):
         return 0 if self.completed else self.seqlen - len(self.current_seq)
 
     def copy(self, stateful: bool = False) -> DisjunctiveConstraint:
-        other = DisjunctiveConstraint(self.token_ids)
-        if stateful:
-            # Shared, as in 4.37: it decides how beams that try several alternatives at once are ranked there.
-            other.current_seq, other.completed = self.current_seq, self.completed
+        # With state, they share `current_seq` as in 4.37: it decides how beams that try several alternatives rank.
+        other = copy(self)
+        if not stateful:
+            other.reset()
         return other
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bartleby.backends.pytorch.cache import is_cache
-from bartleby.backends.pytorch.generation import GenerationMixin
+from bartleby.backends.pytorch.entry_points import EntryPoints
 from bartleby.backends.pytorch.losses import token_loss
 from bartleby.backends.pytorch.model import Model, refuse_unknown
 from bartleby.backends.pytorch.modeling import Decoder
@@ -32,7 +32,7 @@ class DecoderOnly(nn.Module):
         return self.decoder(*arguments, **named)
 
 
-class CausalLM(Model, GenerationMixin):
+class CausalLM(Model, EntryPoints):
     """The decoder alone, as a language model; it looks at encoder states where they are given."""
 
     head = "causal_lm"

@@ -16,7 +16,7 @@ from bartleby.backends.pytorch.groups import BeamGroups, Group
 from bartleby.backends.pytorch.rules import IMPOSSIBLE
 from bartleby.backends.pytorch.search import Candidates, Task, Written
 from bartleby.generation import constrained as definition
-from bartleby.generation.banks import Follower, Step, check_steps
+from bartleby.generation.banks import Follower, Step, check_steps, steps_of
 from bartleby.generation.beams import Candidate
 from bartleby.generation.constraints import constraints_of
 
@@ -30,12 +30,13 @@ class ConstrainedGroup(Group):
         super().__init__(task, first=0, size=task.options.num_beams)
         self.follower = Follower(constraints_of(task.options.constraints, task.options.force_words_ids))
         self.texts: list[list[list[int]]] = self.written().tolist()
-        self.fulfilled = self._fulfilled()
+        self._follow()
 
-    def _fulfilled(self) -> Tensor:
-        """Which beams contain everything; (b, n)."""
-        found = [[self.follower.is_fulfilled(ids) for ids in beams] for beams in self.texts]
-        return torch.tensor(found, dtype=torch.bool, device=self.ids.device)
+    def _follow(self) -> None:
+        """See how far all beams have come."""
+        self.states = [[self.follower.state(ids) for ids in beams] for beams in self.texts]
+        found = [[state.completed for state in states] for states in self.states]
+        self.fulfilled = torch.tensor(found, dtype=torch.bool, device=self.ids.device)
 
     def totals(self, scores: Tensor) -> Tensor:
         return super().totals(scores).clamp(min=FORBIDDEN)
@@ -45,16 +46,16 @@ class ConstrainedGroup(Group):
 
     def chosen(self, found: Candidates, totals: Tensor) -> Candidates:
         likely = super().chosen(found, totals)
-        steps = [self.follower.steps(beams) for beams in self.texts]
-        stepped = self._scored(steps, totals)
-        each = zip(self.texts, _candidates(likely), stepped, self.done.tolist(), strict=True)
+        stepped = self._scored([steps_of(states) for states in self.states], totals)
+        each = zip(self.texts, self.states, _candidates(likely), stepped, self.done.tolist(), strict=True)
         going_on = [
-            own if is_done else self.follower.chosen(beams, own, further) for beams, own, further, is_done in each
+            own if is_done else self.follower.chosen(beams, states, own, further)
+            for beams, states, own, further, is_done in each
         ]
         self.texts = [
             [[*beams[one.beam], one.token] for one in own] for beams, own in zip(self.texts, going_on, strict=True)
         ]
-        self.fulfilled = self._fulfilled()
+        self._follow()
         scores, beams, tokens = np.array(going_on, dtype=np.float64).transpose(2, 0, 1)  # exact: ids are small
         return Candidates(
             torch.from_numpy(scores).to(likely.scores),
@@ -87,6 +88,7 @@ class ConstrainedGroup(Group):
         super().keep(sources)
         self.fulfilled = self.fulfilled[sources]
         self.texts = [self.texts[place] for place in sources.tolist()]
+        self.states = [self.states[place] for place in sources.tolist()]
 
 
 class ConstrainedBeams(BeamGroups):
