@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from bartleby.backends.pytorch.assisted import Opener
 from bartleby.backends.pytorch.drafts import LookupDraft, ModelDraft, Pace
-from bartleby.backends.pytorch.inputs import Prepared
+from bartleby.backends.pytorch.inputs import Prepared, WritingModel
 from bartleby.backends.pytorch.lookahead import ModelReader
 from bartleby.backends.pytorch.rules import Rule
 from bartleby.backends.pytorch.search import Task
@@ -18,11 +17,8 @@ from bartleby.errors import OptionError, raise_all
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.mode import GenerationMode, mode_of
 
-if TYPE_CHECKING:
-    from bartleby.backends.pytorch.generation import GenerationMixin
 
-
-def openers(reader: ModelReader, task: Task, assistant: GenerationMixin | None, rules: Sequence[Rule]) -> Opener:
+def openers(reader: ModelReader, task: Task, assistant: WritingModel | None, rules: Sequence[Rule]) -> Opener:
     """How `assisted_search` comes by a model and a draft for each source; the draft follows `rules`.
 
     Raises: OptionError if there can be no such draft.
@@ -40,7 +36,7 @@ def openers(reader: ModelReader, task: Task, assistant: GenerationMixin | None, 
     return lambda place: (reader.alone(place), ModelDraft(helper.alone(place), follows, place, pace))
 
 
-def prepared_for(assistant: GenerationMixin, model: GenerationMixin, prepared: Prepared) -> Prepared:
+def prepared_for(assistant: WritingModel, model: WritingModel, prepared: Prepared) -> Prepared:
     """What the assistant reads: the same texts, through its own encoder unless it shares the model's.
 
     Raises: OptionError if it needs ids that were not given.
@@ -74,15 +70,13 @@ def sources_of(prepared: Prepared) -> list[Tensor] | None:
     return [ids[mask != 0] for ids, mask in zip(prepared.sources, prepared.source_mask, strict=True)]
 
 
-def check_assistant(model: GenerationMixin, assistant: GenerationMixin | None, options: GenerationConfig) -> None:
+def check_assistant(model: WritingModel, assistant: WritingModel | None, options: GenerationConfig) -> None:
     """Raises: OptionError if nobody could write ahead as asked."""
     if assistant is not None or options.prompt_lookup_num_tokens is not None:
         raise_all(OptionError, [*_assistant_faults(model, assistant, options)], "generate")
 
 
-def _assistant_faults(
-    model: GenerationMixin, assistant: GenerationMixin | None, options: GenerationConfig
-) -> Iterator[str]:
+def _assistant_faults(model: WritingModel, assistant: WritingModel | None, options: GenerationConfig) -> Iterator[str]:
     asked = "prompt_lookup_num_tokens" if assistant is None else "assistant_model"
     mode = mode_of(options, is_assisted=assistant is not None)
     if mode is not GenerationMode.ASSISTED_GENERATION:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bartleby.backends.pytorch.cache import adopted
-from bartleby.backends.pytorch.modeling import Encoder
+from bartleby.backends.pytorch.modeling import Decoder, Encoder
 from bartleby.backends.pytorch.outputs import BaseModelOutput
 from bartleby.errors import LengthError, OptionError, ShapeError, VocabularyError
 from bartleby.family.config import PreTrainedConfig
@@ -92,18 +92,29 @@ class Prepared:
         )
 
 
-class Model(Protocol):
-    """What is asked of a model here."""
+class WritingModel(Protocol):
+    """What decoding asks of a model; `GenerationMixin` in generation.py is one."""
 
     config: PreTrainedConfig
 
     @property
+    def generation_config(self) -> GenerationConfig: ...
+
+    @property
     def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
 
     def get_encoder(self) -> Encoder: ...
 
+    def get_decoder(self) -> Decoder: ...
 
-def prepare(model: Model, inputs: Inputs, options: GenerationConfig) -> Prepared:
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of every token; (…, d) -> (…, v)."""
+
+
+def prepare(model: WritingModel, inputs: Inputs, options: GenerationConfig) -> Prepared:
     """Check `inputs`, read sources and put prompts together.
 
     Raises: ShapeError, VocabularyError, LengthError or OptionError, before anything is computed.
@@ -113,7 +124,7 @@ def prepare(model: Model, inputs: Inputs, options: GenerationConfig) -> Prepared
     return prepared
 
 
-def prepare_pair(model: Model, inputs: Inputs, options: GenerationConfig) -> Prepared:
+def prepare_pair(model: WritingModel, inputs: Inputs, options: GenerationConfig) -> Prepared:
     """For encoder and decoder: the source is encoded, unless its states are given."""
     ids = checked_ids("input_ids", inputs.input_ids, model)
     encoded = given_states(inputs.encoder_outputs, model.device)
@@ -154,7 +165,7 @@ def prepare_pair(model: Model, inputs: Inputs, options: GenerationConfig) -> Pre
     )
 
 
-def prepare_decoder(model: Model, inputs: Inputs, options: GenerationConfig) -> Prepared:
+def prepare_decoder(model: WritingModel, inputs: Inputs, options: GenerationConfig) -> Prepared:
     """A decoder alone goes on with its input; from nothing it starts with bos."""
     ids, embeds = checked_ids("input_ids", inputs.input_ids, model), inputs.inputs_embeds
     if embeds is not None:
@@ -189,7 +200,7 @@ def prepare_decoder(model: Model, inputs: Inputs, options: GenerationConfig) -> 
 
 
 def decoder_prompts(
-    model: Model, inputs: Inputs, options: GenerationConfig, count: int
+    model: WritingModel, inputs: Inputs, options: GenerationConfig, count: int
 ) -> tuple[Tensor, Tensor | None]:
     """What the outputs begin with: the start token, put before given prompts if all of them lack it."""
     ids = checked_ids("decoder_input_ids", inputs.decoder_input_ids, model)
@@ -268,7 +279,7 @@ def within_embeds(options: GenerationConfig, inputs: Inputs) -> GenerationConfig
     return options
 
 
-def checked_ids(name: str, ids: Tensor | None, model: Model) -> Tensor | None:
+def checked_ids(name: str, ids: Tensor | None, model: WritingModel) -> Tensor | None:
     """The ids on the device. Checked here, because an accelerator cannot say which id was wrong."""
     if ids is None:
         return None

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-from bartleby.backends.pytorch.inputs import Prepared
+from bartleby.backends.pytorch.inputs import Prepared, WritingModel
 from bartleby.backends.pytorch.outputs import BaseModelOutputWithPastAndCrossAttentions
 from bartleby.backends.pytorch.recording import Recorder
 from bartleby.backends.pytorch.writer import ModelWriter
 from bartleby.errors import OptionError
-
-if TYPE_CHECKING:
-    from bartleby.backends.pytorch.generation import GenerationMixin
 
 Decoded = BaseModelOutputWithPastAndCrossAttentions
 
@@ -22,7 +17,7 @@ Decoded = BaseModelOutputWithPastAndCrossAttentions
 class ModelReader(ModelWriter):
     """A writer that can be asked about several tokens at once, and can forget the last ones."""
 
-    def __init__(self, model: GenerationMixin, prepared: Prepared, recorder: Recorder | None = None) -> None:
+    def __init__(self, model: WritingModel, prepared: Prepared, recorder: Recorder | None = None) -> None:
         super().__init__(model, prepared, recorder)
         self.prepared = prepared
         self.room: int | None = None

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bartleby.backends.pytorch.cache import Cache, DynamicCache, EncoderDecoderCache, StaticCache, adopted
-from bartleby.backends.pytorch.inputs import Prepared
+from bartleby.backends.pytorch.inputs import Prepared, WritingModel
 from bartleby.backends.pytorch.masks import padding_bias
 from bartleby.backends.pytorch.outputs import BaseModelOutputWithPastAndCrossAttentions
 from bartleby.backends.pytorch.recording import Recorder
-
-if TYPE_CHECKING:
-    from bartleby.backends.pytorch.generation import GenerationMixin
 
 
 class ModelWriter:
     """`search.Writer` over a model. A prompt is read once per source, and so are keys and values of the source."""
 
-    def __init__(self, model: GenerationMixin, prepared: Prepared, recorder: Recorder | None = None) -> None:
+    def __init__(self, model: WritingModel, prepared: Prepared, recorder: Recorder | None = None) -> None:
         self.model, self.decoder, self.recorder = model, model.get_decoder(), recorder
         self.states = prepared.states
         self.bias = None if self.states is None else padding_bias(prepared.source_mask, self.states)
