@@ -45,6 +45,10 @@ BartAttention = layers.Attention
 BartEncoderLayer = layers.EncoderLayer
 BartDecoderLayer = layers.DecoderLayer
 BartClassificationHead = readers.ClassificationHead
+BlenderbotLearnedPositionalEmbedding = BlenderbotSmallLearnedPositionalEmbedding = layers.LearnedPositions
+BlenderbotAttention = BlenderbotSmallAttention = layers.Attention
+BlenderbotEncoderLayer = BlenderbotSmallEncoderLayer = layers.EncoderLayer
+BlenderbotDecoderLayer = BlenderbotSmallDecoderLayer = layers.DecoderLayer
 
 
 class BartPreTrainedModel(model.Model):
