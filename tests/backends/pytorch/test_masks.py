@@ -51,6 +51,19 @@ def test_a_mask_of_another_length_is_refused(covered: int) -> None:
         causal_bias(torch.ones(2, covered), HIDDEN, start=0, keys=3, explicit=False)
 
 
+def test_a_mask_of_another_source_is_refused() -> None:
+    with pytest.raises(ShapeError, match="cover the 3 source tokens, but covers 1"):
+        padding_bias(torch.ones(2, 1), HIDDEN)
+    assert padding_bias(torch.ones(2, 5), HIDDEN, keys=5).shape == (2, 1, 1, 5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int32, torch.float32])
+def test_masks_may_be_of_any_type(dtype: torch.dtype) -> None:
+    assert torch.equal(padding_bias(MASK.to(dtype), HIDDEN), padding_bias(MASK, HIDDEN))
+    bias = causal_bias(MASK.to(dtype)[:, :2], HIDDEN, start=torch.tensor([0, 1, 2]), keys=4, explicit=False)
+    assert torch.equal(bias, causal_bias(MASK[:, :2], HIDDEN, start=torch.tensor([0, 1, 2]), keys=4, explicit=False))
+
+
 def test_a_half_can_take_a_score_on_top() -> None:
     bias = padding_bias(MASK, HIDDEN.half())
     assert torch.isfinite(bias - 1000).all()

@@ -105,6 +105,14 @@ def gradients(model: Any) -> dict[str, Any]:
     return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
 
 
+def test_old_configs_say_that_layers_run_again() -> None:
+    config = small_bart()
+    config.gradient_checkpointing = True
+    assert models.BartForConditionalGeneration(config).is_gradient_checkpointing
+    assert models.BartEncoder(config).is_gradient_checkpointing
+    assert not writer().is_gradient_checkpointing
+
+
 def test_while_layers_run_again_no_cache_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     model = writer().train()
     past = model(IDS).past_key_values

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from bartleby.errors import LengthError, ShapeError, VocabularyError
-from tests.parity.random_models import MODEL_TYPES, POSITIONS, VOCABULARY, random_config, seeded
+from tests.parity.random_models import MODEL_TYPES, POSITIONS, VOCABULARY, random_config, seeded, small_bart
 
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
 
@@ -93,6 +93,43 @@ def test_layerdrop_leaves_layers_out_in_training_only(config: Any) -> None:
     embedded = encoder.layer_norm(encoder.embed(ids, None, start=0))
     torch.testing.assert_close(encoder.train()(ids).last_hidden_state, embedded)
     assert not torch.allclose(encoder.eval()(ids).last_hidden_state, embedded)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (2,), (1, 2, 1)])
+def test_a_mask_of_heads_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    config = small_bart()
+    source = torch.zeros(1, 3, config.d_model)
+    for name, stack in (("head_mask", Encoder(config)), ("head_mask", Decoder(config))):
+        with pytest.raises(ShapeError, match=rf"`{name}` must be a tensor of shape \(layers, heads\), \(1, 2\)"):
+            stack(torch.tensor([[5]]), head_mask=torch.ones(shape))
+    with pytest.raises(ShapeError, match="`cross_attn_head_mask` must be"):
+        Decoder(config)(torch.tensor([[5]]), encoder_hidden_states=source, cross_attn_head_mask=torch.ones(shape))
+
+
+def test_ids_without_a_batch_axis_are_refused(config: Any) -> None:
+    with pytest.raises(ShapeError, match=r"ids of shape \(batch, length\), but was given \(3,\)"):
+        Encoder(config)(torch.tensor([5, 6, 2]))
+    with pytest.raises(ShapeError, match=r"vectors of shape \(batch, length, d\)"):
+        Encoder(config)(inputs_embeds=torch.zeros(3, config.d_model))
+
+
+def test_places_beyond_the_table_are_refused_also_when_they_lie_on_the_device(config: Any) -> None:
+    with pytest.raises(LengthError, match=f"{POSITIONS + 1} tokens, but this model has {POSITIONS} positions"):
+        Decoder(config)(torch.tensor([[5]]), cache_position=torch.tensor([POSITIONS]))
+
+
+def test_a_replaced_part_of_published_shape_is_used(config: Any) -> None:
+    encoder, ids = Encoder(config).eval(), torch.tensor([[5, 6, 2]])
+    calls = []
+
+    class Positions(torch.nn.Module):
+        def forward(self, input_ids: Any, past_key_values_length: int = 0, position_ids: Any = None) -> Any:
+            calls.append(tuple(input_ids.shape[:2]))
+            return torch.zeros(*input_ids.shape[:2], config.d_model)
+
+    encoder.embed_positions = Positions()
+    assert torch.isfinite(encoder(ids).last_hidden_state).all()
+    assert calls == [(1, 3)]
 
 
 def test_a_head_that_is_masked_out_no_longer_matters() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,7 +22,7 @@ def token_loss(logits: Tensor, labels: Tensor, num_items_in_batch: Tensor | int 
             f"`labels` must have one label for each scored token, {tuple(logits.shape[:2])}, but have shape "
             f"{tuple(labels.shape)}."
         )
-    scores, targets = logits.flatten(0, 1), labels.flatten().to(logits.device)
+    scores, targets = logits.flatten(0, 1), labels.flatten().to(logits.device, torch.long)
     if num_items_in_batch is None:
         return F.cross_entropy(scores, targets)
     total = F.cross_entropy(scores, targets, reduction="sum")
@@ -43,7 +44,7 @@ def classification_loss(logits: Tensor, labels: Tensor, config: PreTrainedConfig
     if config.problem_type == "regression":
         return F.mse_loss(logits.squeeze(), labels.squeeze().to(logits.dtype))
     if config.problem_type == "single_label_classification":
-        return F.cross_entropy(logits, labels.view(-1))
+        return F.cross_entropy(logits, labels.view(-1).long())
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 

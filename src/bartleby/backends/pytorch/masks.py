@@ -9,13 +9,20 @@ from torch.nn import functional as F
 from bartleby.errors import ShapeError
 
 
-def padding_bias(attention_mask: Tensor | None, hidden: Tensor) -> Tensor | None:
-    """What is added to scores so that pads count for nothing: (b, s) -> (b, 1, 1, s); 4 axes pass as they are."""
+def padding_bias(attention_mask: Tensor | None, hidden: Tensor, keys: int | None = None) -> Tensor | None:
+    """What is added to scores so that pads count for nothing: (b, s) -> (b, 1, 1, s); 4 axes pass as they are.
+
+    Raises: ShapeError if it does not cover `keys` tokens, by default those of `hidden`.
+    """
     if attention_mask is None:
         return None
     if attention_mask.dim() == 4:
         return _given_bias(attention_mask, hidden)
     _check_axes(attention_mask)
+    wanted = hidden.shape[1] if keys is None else keys
+    covered = attention_mask.shape[1]
+    if covered != wanted:
+        raise ShapeError(f"`attention_mask` must cover the {wanted} source tokens, but covers {covered}.")
     return _bias(attention_mask[:, None, None, :] == 0, hidden)
 
 

@@ -33,6 +33,11 @@ class Model(PreTrainedModel):
     _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = ["encoder.version", "decoder.version"]
     _skip_keys_device_placement: ClassVar[str] = "past_key_values"
 
+    def post_init(self) -> None:
+        super().post_init()
+        if getattr(self.config, "gradient_checkpointing", False):  # where it was said before 4.10
+            self.gradient_checkpointing_enable()
+
     @property
     def base_model(self) -> nn.Module:
         """The bare model, which is this one where there is no head."""

@@ -176,9 +176,8 @@ class Stack(Model):
         """
         if mask is None:
             return [None] * len(self.layers)
-        is_encoder = isinstance(self, Encoder)
-        heads = self.config.encoder_attention_heads if is_encoder else self.config.decoder_attention_heads
-        wanted = (len(self.layers), heads)
+        attention: Any = self.layers[0].self_attn
+        wanted = (len(self.layers), attention.embed_dim // attention.head_dim)  # pruned heads keep their places
         shape = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
         if shape != wanted:
             raise ShapeError(
@@ -272,7 +271,7 @@ class Decoder(Stack):
         keys = keys_to_come(cache, hidden.shape[1], cache_position)
         explicit = record.wants_attentions or head_mask is not None
         bias = causal_bias(attention_mask, hidden, start, keys, explicit)
-        source_bias = padding_bias(encoder_attention_mask, hidden)
+        source_bias = None if source is None else padding_bias(encoder_attention_mask, hidden, source.shape[1])
 
         def arguments(index: int) -> tuple[Any, ...]:
             given = (bias, source, source_bias, masks[0][index], masks[1][index])
