@@ -105,6 +105,7 @@ PUBLISHED = """
     TemperatureLogitsWarper TopKLogitsWarper TopPLogitsWarper MinPLogitsWarper TypicalLogitsWarper EpsilonLogitsWarper
     EtaLogitsWarper StoppingCriteria StoppingCriteriaList MaxLengthCriteria MaxNewTokensCriteria MaxTimeCriteria
     EosTokenCriteria StopStringCriteria Constraint PhrasalConstraint DisjunctiveConstraint ConstraintListState
+    BeamScorer BeamSearchScorer ConstrainedBeamSearchScorer BeamHypotheses
     GenerationConfig
 """
 

@@ -105,6 +105,10 @@ from bartleby.backends.pytorch.processors import (
     SuppressTokensAtBeginLogitsProcessor as SuppressTokensAtBeginLogitsProcessor,
 )
 from bartleby.backends.pytorch.processors import SuppressTokensLogitsProcessor as SuppressTokensLogitsProcessor
+from bartleby.backends.pytorch.scorers import BeamHypotheses as BeamHypotheses
+from bartleby.backends.pytorch.scorers import BeamScorer as BeamScorer
+from bartleby.backends.pytorch.scorers import BeamSearchScorer as BeamSearchScorer
+from bartleby.backends.pytorch.scorers import ConstrainedBeamSearchScorer as ConstrainedBeamSearchScorer
 from bartleby.backends.pytorch.seeds import set_seed as set_seed
 from bartleby.backends.pytorch.stopping import EosTokenCriteria as EosTokenCriteria
 from bartleby.backends.pytorch.stopping import MaxLengthCriteria as MaxLengthCriteria

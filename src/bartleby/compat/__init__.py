@@ -5,7 +5,7 @@
     bartleby.compat.install()
     from transformers import BartForConditionalGeneration  # bartleby's
 
-`install` answers every import of `transformers` from now on, `uninstall` stops that; `with install():` is both. A module
+`install` answers each import of `transformers` from now on, `uninstall` stops that; `with install():` is both. A module
 or a name that is not served is refused by naming what is. Where the reference library is installed too, it is hidden,
 not changed; where it is imported already, `install` refuses: half of a program would have the one, half the other.
 """
