@@ -1,6 +1,8 @@
 import copy
+import inspect
 import math
 import pickle
+from abc import ABC
 from typing import Any
 
 import pytest
@@ -38,21 +40,42 @@ def test_with_no_spread_there_is_no_chance(model_class: Any) -> None:
     assert means <= {0.0, 1.0}
 
 
-def test_everything_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@each_class
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_weight_is_drawn_once(monkeypatch: pytest.MonkeyPatch, model_class: Any, tied: bool) -> None:
     drawn: list[int] = []
-    inherited = models.BartForConditionalGeneration._init_weights
 
-    def watch(self: Any, module: Any) -> None:
-        drawn.extend(id(parameter) for parameter in module.parameters(recurse=False))
-        inherited(self, module)
+    def watched(name: str) -> Any:
+        method = getattr(torch.Tensor, name)
 
-    monkeypatch.setattr("bartleby.backends.pytorch.building.Building._init_weights", watch)
-    model = small(models.BartForConditionalGeneration)
-    last = [id(parameter) for parameter in model.parameters()]
-    assert sorted(each for each in drawn if each in last) == sorted(last)
-    times = len(drawn)
+        def draw(tensor: Any, *arguments: Any, **options: Any) -> Any:
+            drawn.extend([] if tensor.is_meta else [tensor.numel()])
+            return method(tensor, *arguments, **options)
+
+        return draw
+
+    for name in ("normal_", "uniform_"):  # torch's own draws too
+        monkeypatch.setattr(torch.Tensor, name, watched(name))
+    config = config_of(model_class, tie_word_embeddings=tied)
+    with torch.device("meta"):
+        expected = [each.numel() for each in model_class(config).parameters() if each.dim() == 2]
+    model = model_class(config)
+    assert sorted(drawn) == sorted(expected)
     model.init_weights()
-    assert len(drawn) == times
+    assert len(drawn) == len(expected)
+
+
+@each_class
+def test_the_same_seed_draws_the_same_weights_in_whatever_way_a_model_is_made(model_class: Any) -> None:
+    config = config_of(model_class)
+    torch.manual_seed(1)
+    model = model_class(config)
+    torch.manual_seed(1)
+    assert equal(model_class._from_config(config), model)
+    torch.manual_seed(1)
+    assert equal(model_class.from_pretrained(None, config=config, state_dict={}), model)
+    torch.manual_seed(2)
+    assert not equal(model_class(config), model)
 
 
 def test_weights_are_drawn_anew_only_when_that_is_asked_for() -> None:
@@ -93,6 +116,35 @@ def test_shapes_alone_need_no_memory() -> None:
         models.BartForConditionalGeneration(models.BartForConditionalGeneration.config_class())
         model = models.BartForConditionalGeneration._from_config(config_of(models.BartForConditionalGeneration))
     assert all(parameter.is_meta for parameter in model.parameters())
+
+
+def test_accelerate_keeps_a_model_without_numbers() -> None:
+    accelerate = pytest.importorskip("accelerate", reason='needs accelerate: pip install "bartleby[train]"')
+    with accelerate.init_empty_weights():
+        model = small(models.BartForConditionalGeneration)
+    assert all(parameter.is_meta for parameter in model.parameters())
+
+
+def test_a_model_lies_where_torch_puts_new_tensors_and_has_their_type() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        model = small(models.BartForConditionalGeneration)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {tensor.dtype for tensor in model.state_dict().values()} == {torch.float64}
+    assert {tensor.device.type for tensor in model.state_dict().values()} == {"cpu"}
+
+
+def test_editors_see_the_constructor() -> None:
+    assert list(inspect.signature(models.BartModel).parameters) == ["config"]
+    assert list(inspect.signature(models.BartEncoder).parameters) == ["config", "embed_tokens"]
+
+
+def test_abstract_classes_can_be_mixed_in() -> None:
+    class Own(models.BartModel, ABC):
+        pass
+
+    assert isinstance(small(Own), models.BartModel)
 
 
 def test_a_config_of_another_model_is_refused() -> None:

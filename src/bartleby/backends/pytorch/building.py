@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import inspect
+from abc import ABCMeta
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, Self
@@ -17,7 +19,43 @@ from bartleby.family.config import PreTrainedConfig
 from bartleby.family.parameters import Head
 
 
-class Building(nn.Module):
+class DrawnOnce(ABCMeta):
+    """Builds models as shapes without numbers first, so that every weight is drawn once, by the model it is of.
+
+    torch would draw what is then drawn again, and so would each part of a model. With `torch.device("meta")` or
+    accelerate's `init_empty_weights` around it, a model stays without numbers.
+    """
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        place = nn.LayerNorm(1).weight.device  # where parameters come to lie here
+        if place.type == "meta" or not is_published(cls):
+            return super().__call__(*args, **kwargs)
+        with torch.device("meta"):
+            model = super().__call__(*args, **kwargs)
+        for module in model.modules():
+            module.to_empty(device=place, recurse=False)
+            for buffer in module.buffers(recurse=False):
+                buffer.zero_()
+            module.__dict__.pop("_is_drawn", None)
+        model.init_weights()
+        return model
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """That of the constructor, which `__call__` would hide from editors."""
+        whole = inspect.signature(cls.__init__)  # type: ignore[misc]  # of this very class
+        return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=inspect.Signature.empty)
+
+
+def is_published(model_class: type) -> bool:
+    """Whether a class is this library's: its parameters are those of the table, and nothing else is made in it.
+
+    A caller's own class may have more, and compute with what it makes while it is built.
+    """
+    return model_class.__module__.startswith("bartleby.")
+
+
+class Building(nn.Module, metaclass=DrawnOnce):
     """A config made into modules: `config_class` and `head` say which model a subclass is."""
 
     config_class: ClassVar[type[PreTrainedConfig]]

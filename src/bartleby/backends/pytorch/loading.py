@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, Self, overload, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from bartleby.backends.pytorch.building import Building, default_dtype, mark_drawn
+from bartleby.backends.pytorch.building import Building, default_dtype, is_published, mark_drawn
 from bartleby.backends.pytorch.loading_options import LoadingOptions, open_stored
 from bartleby.backends.pytorch.loading_report import loading_info, refuse_incomplete, tell
 from bartleby.backends.pytorch.placement import Target, dtype_of, name_of, place_of, tensors_of
@@ -122,11 +122,6 @@ class Loading(Building):
         return model.eval(), loading_info(report, cls.head)
 
 
-def is_published(model_class: type[Building]) -> bool:
-    """Whether a class is one of this library's, whose parameters are those of the table; others may have more."""
-    return model_class.__module__.startswith("bartleby.")
-
-
 def extra_parameters(model: Building) -> dict[str, Parameter]:
     """What a caller's own class has besides its table: its name in the model -> as a line of the table."""
     if is_published(type(model)):
@@ -142,10 +137,10 @@ def extra_parameters(model: Building) -> dict[str, Parameter]:
 
 def fill(model: Building, table: Sequence[Parameter], weights: Mapping[str, Tensor], device: torch.device) -> None:
     """Make `weights`, not copies of them, the model's own; modules that lack some are drawn at random first."""
-    lacking = [parameter.name for parameter in table if parameter.tied_to is None and parameter.name not in weights]
-    for owner in dict.fromkeys(own_name(name, model.head).rpartition(".")[0] for name in lacking):
-        module = model.get_submodule(owner)
-        if _has_no_numbers(module):
+    missing = [parameter.name for parameter in table if parameter.tied_to is None and parameter.name not in weights]
+    lacking = {own_name(name, model.head).rpartition(".")[0] for name in missing}
+    for name, module in model.named_modules():  # in the order in which a new model is drawn
+        if name in lacking and _has_no_numbers(module):
             module.to_empty(device=device, recurse=False)
             for buffer in module.buffers(recurse=False):
                 buffer.zero_()
