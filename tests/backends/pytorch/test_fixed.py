@@ -94,6 +94,14 @@ def test_memory_is_lent_to_one_call_at_a_time() -> None:
     assert fixed._memories[model][1] is not memory
 
 
+def test_memory_is_not_lent_to_a_call_with_other_rows() -> None:
+    model = model_of("bart")
+    for rows in ({"num_beams": 3}, {}, {"num_beams": 2, "num_return_sequences": 2}):
+        assert torch.equal(model.generate(**batch(model), **rows, **STATIC), model.generate(**batch(model), **rows))
+    fewer = {name: tensor[:2] for name, tensor in batch(model).items()}
+    assert torch.equal(model.generate(**fewer, **STATIC), model.generate(**fewer))
+
+
 def test_what_is_compiled_depends_on_the_device_and_the_caller() -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert compile_settings(GenerationConfig(), cpu) is None

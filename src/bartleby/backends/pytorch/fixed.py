@@ -10,21 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache as once
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from bartleby.backends.pytorch.cache import EncoderDecoderCache, StaticCache
-from bartleby.backends.pytorch.inputs import Prepared
+from bartleby.backends.pytorch.cache_layers import UNLIMITED
+from bartleby.backends.pytorch.inputs import Prepared, WritingModel
 from bartleby.backends.pytorch.recording import Recorder
 from bartleby.backends.pytorch.writer import ModelWriter
 from bartleby.errors import OptionError
 from bartleby.generation.config import GenerationConfig
-
-if TYPE_CHECKING:
-    from bartleby.backends.pytorch.generation import GenerationMixin
 
 Step = Callable[..., Tensor]
 MODE = {"mode": "reduce-overhead", "dynamic": False}
@@ -38,7 +36,7 @@ class FixedWriter(ModelWriter):
     """`search.Writer` for a whole search, in which every step but the first reads one token of every row."""
 
     def __init__(
-        self, model: GenerationMixin, prepared: Prepared, recorder: Recorder | None, compiled: Mapping[str, Any] | None
+        self, model: WritingModel, prepared: Prepared, recorder: Recorder | None, compiled: Mapping[str, Any] | None
     ) -> None:
         """`compiled`: what to call torch.compile with; None not to."""
         super().__init__(model, prepared, recorder)
@@ -55,13 +53,16 @@ class FixedWriter(ModelWriter):
     def take_memory(self, length: int) -> None:
         """As `ModelWriter.take_memory`, for all steps and, at its first use, for the source."""
         self.room = length + self.unnamed
-        sources = 0 if self.states is None else self.states.shape[1]
-        self.key = (self.room, sources, self.model.device, self.model.dtype)
+        self.sources = (0, 0) if self.states is None else tuple(self.states.shape[:2])
+        self.key = (self.room, self.sources, self.model.device, self.model.dtype)
         key, memory = _memories.pop(self.model, (None, None))
         if memory is None or key != self.key:
-            memory = EncoderDecoderCache(StaticCache(self.room), StaticCache(sources))
+            memory = self._new_memory()
         memory.reset()
         self.cache = memory
+
+    def _new_memory(self) -> EncoderDecoderCache:
+        return EncoderDecoderCache(StaticCache(self.room), StaticCache(self.sources[1]))
 
     def give_memory_back(self) -> None:
         """For the next call of the same shape; not where the caller was given it."""
@@ -72,6 +73,8 @@ class FixedWriter(ModelWriter):
         """As `Writer.step`; the host counts the tokens itself and asks the device nothing."""
         if self.cache is None:
             return super().step(ids)
+        if self.known == 0 and self.cache.self_attention_cache.batch_size not in (UNLIMITED, len(ids)):
+            self.cache = self._new_memory()  # what was lent is of other rows
         if self.mask is None and self.prompt_mask is not None:
             self.mask = self._mask(len(ids), self.room)
         unread = self._unread(ids, self.known)
@@ -107,7 +110,7 @@ class FixedWriter(ModelWriter):
         return logits
 
 
-def score_next(model: GenerationMixin, **reading: Any) -> Tensor:
+def score_next(model: WritingModel, **reading: Any) -> Tensor:
     """Float32 logits (r, v) of what comes after the last token read."""
     output = model.get_decoder()(
         **reading, use_cache=True, output_attentions=False, output_hidden_states=False, return_dict=False
