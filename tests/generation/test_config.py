@@ -54,9 +54,17 @@ def test_a_config_changed_to_have_idle_options_is_not_saved(tmp_path: Path) -> N
     GenerationConfig.from_pretrained(tmp_path).save_pretrained(tmp_path / "as_it_was")
 
 
+def test_none_can_be_assigned_to_have_the_default_again() -> None:
+    options = GenerationConfig(do_sample=True, temperature=0.5, max_length=7)
+    options.temperature = options.max_length = None
+    assert (options.temperature, options.max_length) == (1.0, 20)
+
+
 def test_lists_are_the_config_s_own_and_numbers_are_python_s() -> None:
     words = [[4, 5]]
-    options = GenerationConfig(bad_words_ids=words, max_length=np.int64(7))
+    options = GenerationConfig(bad_words_ids=words, max_length=np.int64(7), suppress_tokens=np.array([4, 5]))
+    options.eos_token_id = np.array(2)
+    assert (options.suppress_tokens, options.eos_token_id) == ([4, 5], 2)
     words[0].append(6)
     assert options.bad_words_ids == [[4, 5]]
     assert type(options.max_length) is int
@@ -221,6 +229,8 @@ def test_pushing_is_not_saving(tmp_path: Path) -> None:
         GenerationConfig().save_pretrained(tmp_path, push_to_hub=True)
     with pytest.raises(OptionError, match="`push_to_hub` must be False"):
         GenerationConfig().push_to_hub("name")
+    with pytest.raises(OptionError, match="`push_to_hub` must be False"):
+        GenerationConfig().save_pretrained(tmp_path, repo_id="name")
 
 
 def test_equal_configs_decode_alike_wherever_they_come_from() -> None:

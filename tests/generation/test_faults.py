@@ -89,6 +89,8 @@ def test_tokens_of_every_kind_must_lie_in_the_vocabulary() -> None:
     names = [fault.split("`")[1] for fault in vocabulary_faults(options, 10)]
     assert names == ["eos_token_id", "bad_words_ids", "sequence_bias", "forced_decoder_ids"]
     assert list(vocabulary_faults(options, 14)) == []
+    assert list(vocabulary_faults(GenerationConfig(eos_token_id=-1), 14)) == []
+    assert list(vocabulary_faults(GenerationConfig(forced_eos_token_id=-1), 14)) != []
 
 
 @pytest.mark.parametrize(
@@ -116,3 +118,14 @@ def test_an_option_is_set_when_it_says_anything_but_its_default() -> None:
     assert [name for name, default in DEFAULTS.items() if is_set(name, default)] == []
     assert is_set("eos_token_id", 0)
     assert is_set("suppress_tokens", [1])
+
+
+def test_a_growing_end_needs_an_end() -> None:
+    options = GenerationConfig(exponential_decay_length_penalty=(1, 1.5))
+    for eos, is_fine in ((None, False), (-1, False), (2, True)):
+        options.eos_token_id = eos
+        if is_fine:
+            options.validate("plain")
+            continue
+        with pytest.raises(OptionError, match="`eos_token_id` must be a token"):
+            options.validate("plain")

@@ -72,7 +72,7 @@ def test_what_a_checkpoint_says_is_not_complained_about() -> None:
 
 
 def test_one_end_token_several_or_none() -> None:
-    assert [eos_ids(GenerationConfig(eos_token_id=eos)) for eos in (None, 2, [2, 5])] == [(), (2,), (2, 5)]
+    assert [eos_ids(GenerationConfig(eos_token_id=eos)) for eos in (None, 2, [2, 5], -1)] == [(), (2,), (2, 5), ()]
 
 
 def test_outputs_begin_with_the_start_token_or_with_bos() -> None:

@@ -58,7 +58,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "remove_invalid_values": Flags,
     "pad_token_id": Token,
     "bos_token_id": Token,
-    "eos_token_id": st.one_of(Token, Tokens),
+    "eos_token_id": st.one_of(Token, Tokens, st.just(-1)),
     "decoder_start_token_id": Token,
     "num_assistant_tokens": Few,
     "num_assistant_tokens_schedule": st.sampled_from(["constant", "heuristic"]),

@@ -12,8 +12,6 @@ import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NoReturn, Self, overload
 
-import numpy as np
-
 from bartleby.errors import OptionError, raise_all
 from bartleby.family.fields import is_number, is_whole
 from bartleby.family.record import made_folder, read_json, write_whole
@@ -64,7 +62,10 @@ class GenerationConfig(Options):
         clashes = [f"`{name}` cannot be an option: the class uses that name itself." for name in taken]
         raise_all(OptionError, clashes, "GenerationConfig")
         for name in (*DEFAULTS, *(options.keys() - DEFAULTS.keys())):
-            setattr(self, name, _owned(name, options.get(name)))
+            setattr(self, name, options.get(name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, _owned(name, value))
 
     def validate(
         self,
@@ -176,14 +177,18 @@ class GenerationConfig(Options):
         return self
 
     def save_pretrained(
-        self, save_directory: str | os.PathLike[str], config_file_name: str | None = None, push_to_hub: bool = False
+        self,
+        save_directory: str | os.PathLike[str],
+        config_file_name: str | None = None,
+        push_to_hub: bool = False,
+        **kwargs: Any,
     ) -> None:
         """Write what differs from the defaults to generation_config.json in `save_directory`, which is made if need be.
 
         Raises: OptionError if an option cannot be, or was changed and has no effect: a file like that would puzzle
             whoever loads it; CheckpointError if the folder is a file.
         """
-        if push_to_hub:
+        if push_to_hub or kwargs:  # the others say where and how to push
             self.push_to_hub()
         is_changed = getattr(self, "_original_object_hash", None) != hash(self)
         self.validate(strict=is_changed, user_set_attributes=None if is_changed else ())
@@ -262,7 +267,7 @@ class GenerationConfig(Options):
     def _set(self, options: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in options.items():
             if name in vars(self):
-                setattr(self, name, _owned(name, value))
+                setattr(self, name, value)
         return {name: value for name, value in options.items() if name not in vars(self)}
 
     def __eq__(self, other: object) -> bool:
@@ -278,10 +283,10 @@ class GenerationConfig(Options):
 
 
 def _owned(name: str, value: Any) -> Any:
-    """A value as a config keeps it: nobody else's list, a Python number, and for None the default."""
+    """A value as a config keeps it: nobody else's list, Python numbers, and for None the default."""
     default = DEFAULTS.get(name)
-    if isinstance(value, np.generic):
-        value = value.item()
+    if callable(getattr(value, "tolist", None)):  # arrays and tensors of any library, and their single numbers
+        value = value.tolist()
     if isinstance(default, float) and is_whole(value) and is_number(value):
         value = float(value)  # so that 1 and 1.0 are written alike, and equal configs have equal hashes
     return copy.deepcopy(default if value is None else value)

@@ -123,7 +123,8 @@ def vocabulary_faults(options: Options, vocab_size: int) -> Iterator[str]:
     tokens["sequence_bias"] = [token for sequence in biases(options.sequence_bias) for token in sequence]
     tokens["forced_decoder_ids"] = [token for _, token in options.forced_decoder_ids or () if token is not None]
     for name, ids in tokens.items():
-        outside = [token for token in ids if not 0 <= token < vocab_size]
+        lowest = -1 if name == "eos_token_id" else 0  # no token is -1, so that nothing ends
+        outside = [token for token in ids if not lowest <= token < vocab_size]
         if outside:
             yield f"`{name}` must hold token ids from 0 to {vocab_size - 1}, but has {outside}."
 
@@ -152,8 +153,8 @@ def refusals(options: Options, implementation: Implementation) -> Iterator[str]:
         value, answer = getattr(options, name), support(name, implementation)
         if isinstance(answer, Refused) and is_set(name, value):
             yield f"`{name}` must be {default!r}, but is {value!r}: {answer.reason}."
-    if options.exponential_decay_length_penalty is not None and not listed(options.eos_token_id):
-        yield "`eos_token_id` must be set with `exponential_decay_length_penalty`, which favours it, but is None."
+    if options.exponential_decay_length_penalty is not None and max(listed(options.eos_token_id), default=-1) < 0:
+        yield "`eos_token_id` must be a token with `exponential_decay_length_penalty`, which favours it, but is none."
 
 
 def is_set(name: str, value: Any) -> bool:

@@ -64,8 +64,8 @@ def length_bounds(options: GenerationConfig, prompt_length: int) -> tuple[int, i
 
 
 def eos_ids(options: GenerationConfig) -> tuple[int, ...]:
-    """Every token that ends a sequence."""
-    return listed(options.eos_token_id)
+    """Every token that ends a sequence; -1 is the published way to say that none does."""
+    return tuple(token for token in listed(options.eos_token_id) if token >= 0)
 
 
 def start_id(options: GenerationConfig) -> int:

@@ -105,7 +105,8 @@ def test_groups_keep_away_from_what_earlier_ones_have_just_written() -> None:
     ("make", "message"),
     [
         (lambda: ours.MinLengthLogitsProcessor(-1, 2), "`min_length`"),
-        (lambda: ours.MinLengthLogitsProcessor(3, -2), "`eos_token_id`"),
+        (lambda: ours.MinLengthLogitsProcessor(3, 2.0), "`eos_token_id`"),
+        (lambda: ours.ForcedEOSTokenLogitsProcessor(3, -1), "`eos_token_id`"),
         (lambda: ours.MinNewTokensLengthLogitsProcessor(1.5, 2, 2), "`prompt_length_to_skip`"),
         (lambda: ours.RepetitionPenaltyLogitsProcessor(0.0), "`penalty`"),
         (lambda: ours.RepetitionPenaltyLogitsProcessor("2"), "`penalty`"),
@@ -134,6 +135,8 @@ def test_wrong_arguments_are_value_errors_that_say_what_was_expected(make: Any, 
 def test_end_tokens_may_be_given_in_every_published_form() -> None:
     for eos in (2, [2], (2,), torch.tensor(2), torch.tensor([2])):
         assert ours.MinLengthLogitsProcessor(3, eos, device="cpu").eos_token_id == (2,)
+    ids, scores = drawn(0, 1)
+    assert torch.equal(ours.MinLengthLogitsProcessor(3, -1)(ids, scores), scores)
 
 
 def test_tokens_outside_the_vocabulary_are_told() -> None:

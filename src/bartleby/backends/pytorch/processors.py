@@ -96,7 +96,7 @@ class MinLengthLogitsProcessor(RuleProcessor):
 
     def __init__(self, min_length: int, eos_token_id: Tokens, device: Any = "cpu") -> None:
         check("min_length", min_length, "a whole number of at least 0", is_count)
-        self.min_length, self.eos_token_id = min_length, token_list("eos_token_id", eos_token_id)
+        self.min_length, self.eos_token_id = min_length, end_tokens(eos_token_id)
         super().__init__(definition.MinLength(min_length, self.eos_token_id))
 
 
@@ -109,7 +109,7 @@ class MinNewTokensLengthLogitsProcessor(RuleProcessor):
         check("prompt_length_to_skip", prompt_length_to_skip, "a whole number of at least 0", is_count)
         check("min_new_tokens", min_new_tokens, "a whole number of at least 0", is_count)
         self.prompt_length_to_skip, self.min_new_tokens = prompt_length_to_skip, min_new_tokens
-        self.eos_token_id = token_list("eos_token_id", eos_token_id)
+        self.eos_token_id = end_tokens(eos_token_id)
         least = prompt_length_to_skip + min_new_tokens
         super().__init__(definition.MinLength(least, self.eos_token_id, "min_new_tokens"))
 
@@ -221,7 +221,7 @@ class NoBadWordsLogitsProcessor(WordsProcessor):
 
     def __init__(self, bad_words_ids: Sequence[Sequence[int]], eos_token_id: Tokens | None = None) -> None:
         check("bad_words_ids", bad_words_ids, "a list of lists of token ids, none of them empty", is_words)
-        ends = {(token,) for token in ([] if eos_token_id is None else token_list("eos_token_id", eos_token_id))}
+        ends = {(token,) for token in ([] if eos_token_id is None else end_tokens(eos_token_id))}
         self.bad_word_ids = bad_words_ids
         words = tuple(word for word in map(tuple, bad_words_ids) if word not in ends)
         self.words = words
@@ -352,11 +352,22 @@ def token_list(name: str, tokens: Tokens) -> tuple[int, ...]:
 
     Raises: OptionError if there is none, or one is negative.
     """
-    if isinstance(tokens, Tensor) and not tokens.is_floating_point():
-        tokens = tokens.flatten().tolist()
-    listed = [tokens] if is_whole(tokens) else [*tokens] if isinstance(tokens, Sequence | set | range) else tokens
+    listed = _as_list(tokens)
     check(name, listed, "a token id or a list of token ids", is_ids)
-    return tuple(listed)  # type: ignore[arg-type]  # checked just now
+    return tuple(listed)
+
+
+def end_tokens(eos_token_id: Tokens) -> tuple[int, ...]:
+    """The tokens that end a text; -1 is the published way to say that none does."""
+    listed = _as_list(eos_token_id)
+    check("eos_token_id", listed, "a token id or a list of token ids", lambda tokens: all(map(is_whole, tokens)))
+    return tuple(token for token in listed if token >= 0)
+
+
+def _as_list(tokens: Any) -> list[Any]:
+    if isinstance(tokens, Tensor):
+        tokens = tokens.flatten().tolist()
+    return [*tokens] if isinstance(tokens, Sequence | set | range) else [tokens]
 
 
 def is_count(value: Any) -> bool:
