@@ -95,8 +95,8 @@ class Seq2SeqModel(Model):
     ) -> Seq2SeqModelOutput | tuple[Any, ...]:
         """Shapes: input_ids (b, s), decoder_input_ids (b, t) -> last_hidden_state (b, t, d).
 
-        Masks, caches and `cache_position` are those of the stacks; `encoder_outputs` may be all that the encoder gave,
-        or a tuple that begins with its states.
+        Masks, caches and `cache_position` are those of the stacks. `encoder_outputs` may be all that the encoder gave,
+        or a tuple that begins with its states; then the encoder does not run, and what is meant for it is not read.
         """
         refuse_unknown(self.forward, kwargs)
         if decoder_input_ids is None and decoder_inputs_embeds is None:
