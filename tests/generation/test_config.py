@@ -256,3 +256,11 @@ def test_any_options_either_make_a_config_that_survives_a_file_or_are_refused(op
         return
     assert GenerationConfig.from_dict(json.loads(config.to_json_string())) == config
     assert GenerationConfig.from_dict(json.loads(config.to_json_string(use_diff=False))) == config
+
+
+@pytest.mark.parametrize(
+    "older", [{"use_auth_token": "t"}, {"resume_download": True}, {"trust_remote_code": True}, {"subfolder": "inner"}]
+)
+def test_a_file_is_found_with_the_keywords_of_any_release(tmp_path, older):
+    GenerationConfig(num_beams=7).save_pretrained(tmp_path / older.get("subfolder", ""))
+    assert GenerationConfig.from_pretrained(tmp_path, **older, top_k=3).num_beams == 7

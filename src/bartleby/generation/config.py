@@ -31,7 +31,7 @@ from bartleby.generation.mode import GenerationMode, mode_of
 from bartleby.generation.options import DEFAULTS as DEFAULTS
 from bartleby.generation.options import METADATA, Options, is_misspelt, unknown_option
 from bartleby.generation.options import listed as listed
-from bartleby.hub import resolve
+from bartleby.hub import resolve, take_hub_options
 
 GENERATION_CONFIG_FILE = "generation_config.json"
 PLUMBING = ("_from_auto", "_from_pipeline", "_commit_hash")
@@ -154,15 +154,9 @@ class GenerationConfig(Options):
 
         Raises: CheckpointError if there is no such file or it is not JSON.
         """
-        folder = resolve(
-            pretrained_model_name,
-            revision=revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            force_download=force_download,
-            weights=False,
-        )
+        kwargs |= {"cache_dir": cache_dir, "token": token, "revision": revision}
+        kwargs |= {"force_download": force_download, "local_files_only": local_files_only}
+        folder = resolve(pretrained_model_name, weights=False, **take_hub_options(kwargs))
         file = folder / (config_file_name or GENERATION_CONFIG_FILE)
         remedy = "Use GenerationConfig.from_model_config with the checkpoint's config."
         options = read_json(file, remedy)
