@@ -36,7 +36,6 @@ class DrawnOnce(ABCMeta):
             module.to_empty(device=place, recurse=False)
             for buffer in module.buffers(recurse=False):
                 buffer.zero_()
-            module.__dict__.pop("_is_drawn", None)
         model.init_weights()
         return model
 
@@ -110,6 +109,8 @@ class Building(nn.Module, metaclass=DrawnOnce):
         parts = [module for module in self.modules() if _is_drawn(module)]
         drawn = {id(parameter) for module in parts for parameter in module.parameters(recurse=False)}
         self.tie_weights()  # so that what is shared is drawn once; a part may get another tensor by it
+        if any(parameter.is_meta for parameter in self.parameters()):
+            return  # there are no numbers to draw yet
         for module in self.modules():
             own = {id(parameter) for parameter in module.parameters(recurse=False)}
             if not own <= drawn or not (own or _is_drawn(module)):
