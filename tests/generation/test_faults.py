@@ -89,6 +89,8 @@ def test_tokens_of_every_kind_must_lie_in_the_vocabulary() -> None:
     names = [fault.split("`")[1] for fault in vocabulary_faults(options, 10)]
     assert names == ["eos_token_id", "bad_words_ids", "sequence_bias", "forced_decoder_ids"]
     assert list(vocabulary_faults(options, 14)) == []
+    forced = GenerationConfig(num_beams=2, force_words_ids=[[5, 11], [[6], [12, 7]]])
+    assert [fault.split("has ")[1] for fault in vocabulary_faults(forced, 10)] == ["[11, 12]."]
     assert list(vocabulary_faults(GenerationConfig(eos_token_id=-1), 14)) == []
     assert list(vocabulary_faults(GenerationConfig(forced_eos_token_id=-1), 14)) != []
 

@@ -121,6 +121,8 @@ def vocabulary_faults(options: Options, vocab_size: int) -> Iterator[str]:
     tokens: dict[str, Iterable[int]] = {name: listed(getattr(options, name)) for name in TOKEN_OPTIONS}
     tokens["bad_words_ids"] = [token for word in options.bad_words_ids or () for token in word]
     tokens["sequence_bias"] = [token for sequence in biases(options.sequence_bias) for token in sequence]
+    words = [word if isinstance(word[0], list | tuple) else [word] for word in options.force_words_ids or ()]
+    tokens["force_words_ids"] = [token for phrases in words for phrase in phrases for token in phrase]
     tokens["forced_decoder_ids"] = [token for _, token in options.forced_decoder_ids or () if token is not None]
     for name, ids in tokens.items():
         lowest = -1 if name == "eos_token_id" else 0  # no token is -1, so that nothing ends
