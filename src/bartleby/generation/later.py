@@ -21,11 +21,6 @@ def _nowhere(reason: str) -> Reasons:
     return {"plain": reason, "pytorch": reason}
 
 
-def _not_plain(reason: str, until: str) -> Reasons:
-    """Refused by the plain definition for `reason`, and in PyTorch for now."""
-    return {"plain": reason, "pytorch": until}
-
-
 LATER: dict[str, Reasons] = {
     # Searches
     "penalty_alpha": {"plain": _STATES},

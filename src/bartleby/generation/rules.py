@@ -19,9 +19,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from bartleby.errors import OptionError
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.cuts import CUTS as CUTS
-from bartleby.generation.cuts import Temperature as Temperature
-from bartleby.generation.cuts import TopK as TopK
-from bartleby.generation.cuts import TopP as TopP
 from bartleby.generation.cuts import cuts_for
 from bartleby.generation.options import biases, listed
 from bartleby.generation.resolution import eos_ids, length_bounds
