@@ -66,6 +66,14 @@ def test_openly_computed_attention_is_causal_where_the_fused_one_is() -> None:
     assert not weights.triu(1).any()
 
 
+def test_weights_in_float64_are_exact_and_finite_where_all_is_hidden() -> None:
+    attention = Attention(16, 2).double()
+    hidden = torch.full((1, 1, 1, 4), torch.finfo(torch.float64).min / 2, dtype=torch.float64)
+    _, weights = attention(STATES.double(), attention_mask=hidden, output_attentions=True)
+    assert weights.dtype == torch.float64
+    assert torch.allclose(weights.sum(dim=-1), torch.ones((), dtype=torch.float64), rtol=0, atol=1e-12)
+
+
 def test_a_mask_of_heads_scales_what_they_say() -> None:
     attention = Attention(16, 2).eval()
     masked, weights = attention(STATES, layer_head_mask=torch.tensor([0.0, 0.5]), output_attentions=True)

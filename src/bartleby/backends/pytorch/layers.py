@@ -163,7 +163,8 @@ class Attention(nn.Module):
         if bias is None and self.is_causal and query.shape[2] > 1:
             future = torch.ones(scores.shape[2:], dtype=torch.bool, device=scores.device).triu(1)
             scores = scores.masked_fill(future, torch.finfo(scores.dtype).min)
-        weights = (scores if bias is None else scores + bias).softmax(dim=-1, dtype=torch.float32).to(query.dtype)
+        exact = torch.promote_types(scores.dtype, torch.float32)  # at least: halves lose too much in the sum
+        weights = (scores if bias is None else scores + bias).softmax(dim=-1, dtype=exact).to(query.dtype)
         if head_mask is not None:
             heads = head_mask if len(self.heads_left) == len(head_mask) else head_mask[self.heads_left]
             weights = weights * heads.to(weights.dtype).view(1, -1, 1, 1)
