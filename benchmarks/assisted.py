@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from bartleby.backends.pytorch.assisted import Proposal
-from bartleby.backends.pytorch.drafts import LookupDraft, ModelDraft
+from bartleby.backends.pytorch.decoding.assisted import Proposal
+from bartleby.backends.pytorch.decoding.drafts import LookupDraft, ModelDraft
 from bartleby.backends.pytorch.models import BartForConditionalGeneration
 from bartleby.family.config import BartConfig
 from bartleby.generation.config import GenerationConfig

@@ -15,35 +15,101 @@ from bartleby.backends.pytorch.cache import Cache as Cache
 from bartleby.backends.pytorch.cache import DynamicCache as DynamicCache
 from bartleby.backends.pytorch.cache import EncoderDecoderCache as EncoderDecoderCache
 from bartleby.backends.pytorch.cache import StaticCache as StaticCache
-from bartleby.backends.pytorch.generation_outputs import BeamSampleDecoderOnlyOutput as BeamSampleDecoderOnlyOutput
-from bartleby.backends.pytorch.generation_outputs import (
+from bartleby.backends.pytorch.decoding.generation_outputs import (
+    BeamSampleDecoderOnlyOutput as BeamSampleDecoderOnlyOutput,
+)
+from bartleby.backends.pytorch.decoding.generation_outputs import (
     BeamSampleEncoderDecoderOutput as BeamSampleEncoderDecoderOutput,
 )
-from bartleby.backends.pytorch.generation_outputs import BeamSearchDecoderOnlyOutput as BeamSearchDecoderOnlyOutput
-from bartleby.backends.pytorch.generation_outputs import (
+from bartleby.backends.pytorch.decoding.generation_outputs import (
+    BeamSearchDecoderOnlyOutput as BeamSearchDecoderOnlyOutput,
+)
+from bartleby.backends.pytorch.decoding.generation_outputs import (
     BeamSearchEncoderDecoderOutput as BeamSearchEncoderDecoderOutput,
 )
-from bartleby.backends.pytorch.generation_outputs import (
+from bartleby.backends.pytorch.decoding.generation_outputs import (
     ContrastiveSearchDecoderOnlyOutput as ContrastiveSearchDecoderOnlyOutput,
 )
-from bartleby.backends.pytorch.generation_outputs import (
+from bartleby.backends.pytorch.decoding.generation_outputs import (
     ContrastiveSearchEncoderDecoderOutput as ContrastiveSearchEncoderDecoderOutput,
 )
-from bartleby.backends.pytorch.generation_outputs import GenerateBeamDecoderOnlyOutput as GenerateBeamDecoderOnlyOutput
-from bartleby.backends.pytorch.generation_outputs import (
+from bartleby.backends.pytorch.decoding.generation_outputs import (
+    GenerateBeamDecoderOnlyOutput as GenerateBeamDecoderOnlyOutput,
+)
+from bartleby.backends.pytorch.decoding.generation_outputs import (
     GenerateBeamEncoderDecoderOutput as GenerateBeamEncoderDecoderOutput,
 )
-from bartleby.backends.pytorch.generation_outputs import GenerateBeamOutput as GenerateBeamOutput
-from bartleby.backends.pytorch.generation_outputs import GenerateDecoderOnlyOutput as GenerateDecoderOnlyOutput
-from bartleby.backends.pytorch.generation_outputs import GenerateEncoderDecoderOutput as GenerateEncoderDecoderOutput
-from bartleby.backends.pytorch.generation_outputs import GenerateNonBeamOutput as GenerateNonBeamOutput
-from bartleby.backends.pytorch.generation_outputs import GenerateOutput as GenerateOutput
-from bartleby.backends.pytorch.generation_outputs import GreedySearchDecoderOnlyOutput as GreedySearchDecoderOnlyOutput
-from bartleby.backends.pytorch.generation_outputs import (
+from bartleby.backends.pytorch.decoding.generation_outputs import GenerateBeamOutput as GenerateBeamOutput
+from bartleby.backends.pytorch.decoding.generation_outputs import GenerateDecoderOnlyOutput as GenerateDecoderOnlyOutput
+from bartleby.backends.pytorch.decoding.generation_outputs import (
+    GenerateEncoderDecoderOutput as GenerateEncoderDecoderOutput,
+)
+from bartleby.backends.pytorch.decoding.generation_outputs import GenerateNonBeamOutput as GenerateNonBeamOutput
+from bartleby.backends.pytorch.decoding.generation_outputs import GenerateOutput as GenerateOutput
+from bartleby.backends.pytorch.decoding.generation_outputs import (
+    GreedySearchDecoderOnlyOutput as GreedySearchDecoderOnlyOutput,
+)
+from bartleby.backends.pytorch.decoding.generation_outputs import (
     GreedySearchEncoderDecoderOutput as GreedySearchEncoderDecoderOutput,
 )
-from bartleby.backends.pytorch.generation_outputs import SampleDecoderOnlyOutput as SampleDecoderOnlyOutput
-from bartleby.backends.pytorch.generation_outputs import SampleEncoderDecoderOutput as SampleEncoderDecoderOutput
+from bartleby.backends.pytorch.decoding.generation_outputs import SampleDecoderOnlyOutput as SampleDecoderOnlyOutput
+from bartleby.backends.pytorch.decoding.generation_outputs import (
+    SampleEncoderDecoderOutput as SampleEncoderDecoderOutput,
+)
+from bartleby.backends.pytorch.decoding.processors import (
+    EncoderNoRepeatNGramLogitsProcessor as EncoderNoRepeatNGramLogitsProcessor,
+)
+from bartleby.backends.pytorch.decoding.processors import (
+    EncoderRepetitionPenaltyLogitsProcessor as EncoderRepetitionPenaltyLogitsProcessor,
+)
+from bartleby.backends.pytorch.decoding.processors import ExponentialDecayLengthPenalty as ExponentialDecayLengthPenalty
+from bartleby.backends.pytorch.decoding.processors import ForcedBOSTokenLogitsProcessor as ForcedBOSTokenLogitsProcessor
+from bartleby.backends.pytorch.decoding.processors import ForcedEOSTokenLogitsProcessor as ForcedEOSTokenLogitsProcessor
+from bartleby.backends.pytorch.decoding.processors import ForceTokensLogitsProcessor as ForceTokensLogitsProcessor
+from bartleby.backends.pytorch.decoding.processors import (
+    HammingDiversityLogitsProcessor as HammingDiversityLogitsProcessor,
+)
+from bartleby.backends.pytorch.decoding.processors import InfNanRemoveLogitsProcessor as InfNanRemoveLogitsProcessor
+from bartleby.backends.pytorch.decoding.processors import LogitsProcessor as LogitsProcessor
+from bartleby.backends.pytorch.decoding.processors import LogitsProcessorList as LogitsProcessorList
+from bartleby.backends.pytorch.decoding.processors import LogitsWarper as LogitsWarper
+from bartleby.backends.pytorch.decoding.processors import MinLengthLogitsProcessor as MinLengthLogitsProcessor
+from bartleby.backends.pytorch.decoding.processors import (
+    MinNewTokensLengthLogitsProcessor as MinNewTokensLengthLogitsProcessor,
+)
+from bartleby.backends.pytorch.decoding.processors import NoBadWordsLogitsProcessor as NoBadWordsLogitsProcessor
+from bartleby.backends.pytorch.decoding.processors import NoRepeatNGramLogitsProcessor as NoRepeatNGramLogitsProcessor
+from bartleby.backends.pytorch.decoding.processors import (
+    PrefixConstrainedLogitsProcessor as PrefixConstrainedLogitsProcessor,
+)
+from bartleby.backends.pytorch.decoding.processors import (
+    RepetitionPenaltyLogitsProcessor as RepetitionPenaltyLogitsProcessor,
+)
+from bartleby.backends.pytorch.decoding.processors import SequenceBiasLogitsProcessor as SequenceBiasLogitsProcessor
+from bartleby.backends.pytorch.decoding.processors import (
+    SuppressTokensAtBeginLogitsProcessor as SuppressTokensAtBeginLogitsProcessor,
+)
+from bartleby.backends.pytorch.decoding.processors import SuppressTokensLogitsProcessor as SuppressTokensLogitsProcessor
+from bartleby.backends.pytorch.decoding.scorers import BeamHypotheses as BeamHypotheses
+from bartleby.backends.pytorch.decoding.scorers import BeamScorer as BeamScorer
+from bartleby.backends.pytorch.decoding.scorers import BeamSearchScorer as BeamSearchScorer
+from bartleby.backends.pytorch.decoding.scorers import ConstrainedBeamSearchScorer as ConstrainedBeamSearchScorer
+from bartleby.backends.pytorch.decoding.stopping import EosTokenCriteria as EosTokenCriteria
+from bartleby.backends.pytorch.decoding.stopping import MaxLengthCriteria as MaxLengthCriteria
+from bartleby.backends.pytorch.decoding.stopping import MaxNewTokensCriteria as MaxNewTokensCriteria
+from bartleby.backends.pytorch.decoding.stopping import MaxTimeCriteria as MaxTimeCriteria
+from bartleby.backends.pytorch.decoding.stopping import StoppingCriteria as StoppingCriteria
+from bartleby.backends.pytorch.decoding.stopping import StoppingCriteriaList as StoppingCriteriaList
+from bartleby.backends.pytorch.decoding.stopping import StopStringCriteria as StopStringCriteria
+from bartleby.backends.pytorch.decoding.stopping import validate_stopping_criteria as validate_stopping_criteria
+from bartleby.backends.pytorch.decoding.warpers import EpsilonLogitsWarper as EpsilonLogitsWarper
+from bartleby.backends.pytorch.decoding.warpers import EtaLogitsWarper as EtaLogitsWarper
+from bartleby.backends.pytorch.decoding.warpers import MinPLogitsWarper as MinPLogitsWarper
+from bartleby.backends.pytorch.decoding.warpers import TemperatureLogitsWarper as TemperatureLogitsWarper
+from bartleby.backends.pytorch.decoding.warpers import TopHLogitsWarper as TopHLogitsWarper
+from bartleby.backends.pytorch.decoding.warpers import TopKLogitsWarper as TopKLogitsWarper
+from bartleby.backends.pytorch.decoding.warpers import TopPLogitsWarper as TopPLogitsWarper
+from bartleby.backends.pytorch.decoding.warpers import TypicalLogitsWarper as TypicalLogitsWarper
 from bartleby.backends.pytorch.models import BartDecoder as BartDecoder
 from bartleby.backends.pytorch.models import BartEncoder as BartEncoder
 from bartleby.backends.pytorch.models import BartForCausalLM as BartForCausalLM
@@ -79,53 +145,7 @@ from bartleby.backends.pytorch.outputs import Seq2SeqQuestionAnsweringModelOutpu
 from bartleby.backends.pytorch.outputs import Seq2SeqSequenceClassifierOutput as Seq2SeqSequenceClassifierOutput
 from bartleby.backends.pytorch.passing import shift_tokens_right as shift_tokens_right
 from bartleby.backends.pytorch.pretrained import PreTrainedModel as PreTrainedModel
-from bartleby.backends.pytorch.processors import (
-    EncoderNoRepeatNGramLogitsProcessor as EncoderNoRepeatNGramLogitsProcessor,
-)
-from bartleby.backends.pytorch.processors import (
-    EncoderRepetitionPenaltyLogitsProcessor as EncoderRepetitionPenaltyLogitsProcessor,
-)
-from bartleby.backends.pytorch.processors import ExponentialDecayLengthPenalty as ExponentialDecayLengthPenalty
-from bartleby.backends.pytorch.processors import ForcedBOSTokenLogitsProcessor as ForcedBOSTokenLogitsProcessor
-from bartleby.backends.pytorch.processors import ForcedEOSTokenLogitsProcessor as ForcedEOSTokenLogitsProcessor
-from bartleby.backends.pytorch.processors import ForceTokensLogitsProcessor as ForceTokensLogitsProcessor
-from bartleby.backends.pytorch.processors import HammingDiversityLogitsProcessor as HammingDiversityLogitsProcessor
-from bartleby.backends.pytorch.processors import InfNanRemoveLogitsProcessor as InfNanRemoveLogitsProcessor
-from bartleby.backends.pytorch.processors import LogitsProcessor as LogitsProcessor
-from bartleby.backends.pytorch.processors import LogitsProcessorList as LogitsProcessorList
-from bartleby.backends.pytorch.processors import LogitsWarper as LogitsWarper
-from bartleby.backends.pytorch.processors import MinLengthLogitsProcessor as MinLengthLogitsProcessor
-from bartleby.backends.pytorch.processors import MinNewTokensLengthLogitsProcessor as MinNewTokensLengthLogitsProcessor
-from bartleby.backends.pytorch.processors import NoBadWordsLogitsProcessor as NoBadWordsLogitsProcessor
-from bartleby.backends.pytorch.processors import NoRepeatNGramLogitsProcessor as NoRepeatNGramLogitsProcessor
-from bartleby.backends.pytorch.processors import PrefixConstrainedLogitsProcessor as PrefixConstrainedLogitsProcessor
-from bartleby.backends.pytorch.processors import RepetitionPenaltyLogitsProcessor as RepetitionPenaltyLogitsProcessor
-from bartleby.backends.pytorch.processors import SequenceBiasLogitsProcessor as SequenceBiasLogitsProcessor
-from bartleby.backends.pytorch.processors import (
-    SuppressTokensAtBeginLogitsProcessor as SuppressTokensAtBeginLogitsProcessor,
-)
-from bartleby.backends.pytorch.processors import SuppressTokensLogitsProcessor as SuppressTokensLogitsProcessor
-from bartleby.backends.pytorch.scorers import BeamHypotheses as BeamHypotheses
-from bartleby.backends.pytorch.scorers import BeamScorer as BeamScorer
-from bartleby.backends.pytorch.scorers import BeamSearchScorer as BeamSearchScorer
-from bartleby.backends.pytorch.scorers import ConstrainedBeamSearchScorer as ConstrainedBeamSearchScorer
 from bartleby.backends.pytorch.seeds import set_seed as set_seed
-from bartleby.backends.pytorch.stopping import EosTokenCriteria as EosTokenCriteria
-from bartleby.backends.pytorch.stopping import MaxLengthCriteria as MaxLengthCriteria
-from bartleby.backends.pytorch.stopping import MaxNewTokensCriteria as MaxNewTokensCriteria
-from bartleby.backends.pytorch.stopping import MaxTimeCriteria as MaxTimeCriteria
-from bartleby.backends.pytorch.stopping import StoppingCriteria as StoppingCriteria
-from bartleby.backends.pytorch.stopping import StoppingCriteriaList as StoppingCriteriaList
-from bartleby.backends.pytorch.stopping import StopStringCriteria as StopStringCriteria
-from bartleby.backends.pytorch.stopping import validate_stopping_criteria as validate_stopping_criteria
-from bartleby.backends.pytorch.warpers import EpsilonLogitsWarper as EpsilonLogitsWarper
-from bartleby.backends.pytorch.warpers import EtaLogitsWarper as EtaLogitsWarper
-from bartleby.backends.pytorch.warpers import MinPLogitsWarper as MinPLogitsWarper
-from bartleby.backends.pytorch.warpers import TemperatureLogitsWarper as TemperatureLogitsWarper
-from bartleby.backends.pytorch.warpers import TopHLogitsWarper as TopHLogitsWarper
-from bartleby.backends.pytorch.warpers import TopKLogitsWarper as TopKLogitsWarper
-from bartleby.backends.pytorch.warpers import TopPLogitsWarper as TopPLogitsWarper
-from bartleby.backends.pytorch.warpers import TypicalLogitsWarper as TypicalLogitsWarper
 from bartleby.checkpoints.containers import open_weights as open_weights
 from bartleby.checkpoints.folder import CheckpointFolder as CheckpointFolder
 from bartleby.checkpoints.folder import save_folder as save_folder

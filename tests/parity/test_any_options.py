@@ -71,7 +71,7 @@ def test_pytorch_runs_them_or_refuses_them(model: Any, drawn: dict[str, Any]) ->
 @given(any_options(), st.integers(1, 7), st.integers(0, 10**6))
 def test_their_rules_are_the_same_in_pytorch(drawn: dict[str, Any], length: int, seed: int) -> None:
     torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
-    from bartleby.backends.pytorch.rules import applied
+    from bartleby.backends.pytorch.decoding.rules import applied
 
     try:
         options = GenerationConfig(**TOKENS | drawn)

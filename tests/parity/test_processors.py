@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
 
-from bartleby.backends.pytorch import processors, warpers  # noqa: E402  after the skip
+from bartleby.backends.pytorch.decoding import processors, warpers  # noqa: E402  after the skip
 from tests.parity.processor_cases import CASES, LENGTHS, call  # noqa: E402
 
 GOLDENS = np.load(Path(__file__).parent / "goldens" / "processors.npz")

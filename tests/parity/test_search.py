@@ -19,7 +19,7 @@ from tests.parity.search_draws import constrained_draw, group_draw
 
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
 
-from bartleby.backends.pytorch import processors, scorers, stopping  # noqa: E402  after the skip
+from bartleby.backends.pytorch.decoding import processors, scorers, stopping  # noqa: E402  after the skip
 from tests.parity.entry_draws import DOORS, enter, entry_draw  # noqa: E402
 
 GOLDENS = json.loads((Path(__file__).parent / "goldens" / "search.json").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason='needs PyTorch. Run: pip install "bartleby[torch]"')
 
-from bartleby.backends.pytorch.seeds import set_seed
+from bartleby.backends.pytorch.seeds import set_seed  # noqa: E402  after the skip
 
 
 def draws():

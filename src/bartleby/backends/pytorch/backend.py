@@ -10,11 +10,11 @@ from torch import Tensor
 
 from bartleby.backends.protocol import Texts, check_request, check_texts
 from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
-from bartleby.backends.pytorch.company import Company
+from bartleby.backends.pytorch.decoding.company import Company
+from bartleby.backends.pytorch.decoding.inputs import Prepared
+from bartleby.backends.pytorch.decoding.search import REASONS, SeededNoise, Written
 from bartleby.backends.pytorch.generation import check_company
 from bartleby.backends.pytorch.heads import ConditionalGeneration
-from bartleby.backends.pytorch.inputs import Prepared
-from bartleby.backends.pytorch.search import REASONS, SeededNoise, Written
 from bartleby.errors import ShapeError
 from bartleby.family.config import PreTrainedConfig
 from bartleby.generation.beams import Hypothesis

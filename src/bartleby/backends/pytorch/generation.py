@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bartleby.backends.pytorch.assistants import check_assistant, openers
-from bartleby.backends.pytorch.assisted import assisted_search
-from bartleby.backends.pytorch.company import AllowedTokens, Company, Criterion, Processor, Streamer
-from bartleby.backends.pytorch.contrastive import contrastive_search
-from bartleby.backends.pytorch.fixed import FixedWriter, compile_settings
-from bartleby.backends.pytorch.generation_outputs import GenerateOutput
-from bartleby.backends.pytorch.inputs import (
+from bartleby.backends.pytorch.decoding.assistants import check_assistant, openers
+from bartleby.backends.pytorch.decoding.assisted import assisted_search
+from bartleby.backends.pytorch.decoding.company import AllowedTokens, Company, Criterion, Processor, Streamer
+from bartleby.backends.pytorch.decoding.contrastive import contrastive_search
+from bartleby.backends.pytorch.decoding.fixed import FixedWriter, compile_settings
+from bartleby.backends.pytorch.decoding.generation_outputs import GenerateOutput
+from bartleby.backends.pytorch.decoding.inputs import (
     OF_DECODER,
     OF_ENCODER_DECODER,
     Inputs,
@@ -33,15 +33,15 @@ from bartleby.backends.pytorch.inputs import (
     unpadded,
     within_embeds,
 )
-from bartleby.backends.pytorch.lookahead import ModelReader
+from bartleby.backends.pytorch.decoding.lookahead import ModelReader
+from bartleby.backends.pytorch.decoding.processors import asked
+from bartleby.backends.pytorch.decoding.recording import Recorder
+from bartleby.backends.pytorch.decoding.rules import NO_TOKEN, Rule, applied
+from bartleby.backends.pytorch.decoding.search import Noise, SharedNoise, Task, Written, padding_id, search
+from bartleby.backends.pytorch.decoding.stopping import MaxTimeCriteria, StopStringCriteria, ended
+from bartleby.backends.pytorch.decoding.traces import traced, watched
 from bartleby.backends.pytorch.modeling import Decoder, Encoder
 from bartleby.backends.pytorch.pretrained import PreTrainedModel
-from bartleby.backends.pytorch.processors import asked
-from bartleby.backends.pytorch.recording import Recorder
-from bartleby.backends.pytorch.rules import NO_TOKEN, Rule, applied
-from bartleby.backends.pytorch.search import Noise, SharedNoise, Task, Written, padding_id, search
-from bartleby.backends.pytorch.stopping import MaxTimeCriteria, StopStringCriteria, ended
-from bartleby.backends.pytorch.traces import traced, watched
 from bartleby.errors import OptionError, raise_all
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.mode import GenerationMode, mode_of

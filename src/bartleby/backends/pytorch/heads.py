@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bartleby.backends.pytorch.cache import is_cache
-from bartleby.backends.pytorch.entry_points import EntryPoints
+from bartleby.backends.pytorch.decoding.entry_points import EntryPoints
 from bartleby.backends.pytorch.losses import token_loss
 from bartleby.backends.pytorch.model import Model, refuse_unknown
 from bartleby.backends.pytorch.modeling import Decoder, Encoder, token_embedding

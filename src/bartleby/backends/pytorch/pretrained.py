@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bartleby.backends.pytorch.loading import Loading
-from bartleby.backends.pytorch.loading_options import ATTENTION, attention_fault
+from bartleby.backends.pytorch.loading.loading import Loading
+from bartleby.backends.pytorch.loading.options import ATTENTION, attention_fault
 from bartleby.backends.pytorch.published_masks import PublishedMasks
 from bartleby.backends.pytorch.resizing import Resizing
 from bartleby.backends.pytorch.saving import Saving

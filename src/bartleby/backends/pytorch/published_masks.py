@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bartleby.backends.pytorch.building import Building
+from bartleby.backends.pytorch.loading.building import Building
 from bartleby.errors import ShapeError
 
 

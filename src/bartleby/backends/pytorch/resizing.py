@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bartleby.backends.pytorch.building import Building
+from bartleby.backends.pytorch.loading.building import Building
 from bartleby.errors import ConfigError, OptionError, raise_all
 from bartleby.family.architecture import architecture_of
 from bartleby.family.config import PreTrainedConfig

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
-from bartleby.backends.pytorch.building import Building
-from bartleby.backends.pytorch.loading import Generating, extra_parameters
-from bartleby.backends.pytorch.placement import name_of, stored
+from bartleby.backends.pytorch.loading.building import Building
+from bartleby.backends.pytorch.loading.loading import Generating, extra_parameters
+from bartleby.backends.pytorch.loading.placement import name_of, stored
 from bartleby.checkpoints.folder import DEFAULT_SHARD_SIZE, save_folder
 from bartleby.checkpoints.names import own_name
 from bartleby.errors import CheckpointError, OptionError, raise_all

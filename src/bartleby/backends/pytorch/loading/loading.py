@@ -1,0 +1,205 @@
+"""From a name or a folder to a model with its weights."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, overload, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from bartleby.backends.pytorch.loading.building import Building, default_dtype, is_published, mark_drawn
+from bartleby.backends.pytorch.loading.options import LoadingOptions, open_stored
+from bartleby.backends.pytorch.loading.placement import Target, dtype_of, name_of, place_of, tensors_of
+from bartleby.backends.pytorch.loading.report import loading_info, refuse_incomplete, tell
+from bartleby.checkpoints.folder import CheckpointFolder
+from bartleby.checkpoints.names import canonical_name, match, own_name
+from bartleby.errors import OptionError
+from bartleby.family.config import PreTrainedConfig
+from bartleby.family.parameters import Parameter, parameter_table
+from bartleby.generation.config import GenerationConfig
+from bartleby.hub import resolve
+
+Name = str | os.PathLike[str]
+
+
+@runtime_checkable
+class Generating(Protocol):
+    """A model that can write, and so has options for it."""
+
+    generation_config: GenerationConfig
+
+
+class Loading(Building):
+    """A model that can be read from a checkpoint."""
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: Name | None,
+        *model_args: Any,
+        output_loading_info: Literal[True],
+        **kwargs: Any,
+    ) -> tuple[Self, dict[str, list[Any]]]: ...
+    @overload
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Name | None, *model_args: Any, **kwargs: Any) -> Self: ...
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: Name | None,
+        *model_args: Any,
+        config: PreTrainedConfig | Name | None = None,
+        cache_dir: Name | None = None,
+        ignore_mismatched_sizes: bool = False,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        revision: str = "main",
+        use_safetensors: bool | None = None,
+        weights_only: bool = True,
+        disable_mmap: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The model of a folder, of the hub or of this package, ready to be used: dropout is off.
+
+        `kwargs` are those of `LoadingOptions` (dtype, device, state_dict, …), the fields of the config and the decoding
+        options that shall be replaced, and what a subclass's constructor has besides, as it gets `model_args`.
+        Weights become float32 (torch's default) unless `dtype` or `torch_dtype` say otherwise; "auto" is the type the
+        checkpoint names or has. A head that the checkpoint lacks is drawn at random, and told; so is all else that is
+        missing where the caller gives a `state_dict` or asks for `output_loading_info`. No name is needed beside both
+        `config` and `state_dict`. `weights_only` makes no difference: nothing else is ever read.
+        Raises: HubError if it cannot be found, ConfigError or OptionError for arguments that cannot be, CheckpointError
+            with all that the body of the model lacks and, as MismatchError, what is misshapen.
+        """
+        kwargs |= {
+            "cache_dir": cache_dir,
+            "ignore_mismatched_sizes": ignore_mismatched_sizes,
+            "force_download": force_download,
+            "local_files_only": local_files_only,
+            "token": token,
+            "revision": revision,
+            "use_safetensors": use_safetensors,
+            "disable_mmap": disable_mmap,
+        }
+        options = LoadingOptions.take(kwargs)
+        named = {name: kwargs.pop(name) for name in _own_arguments(cls) & kwargs.keys()}
+        name = pretrained_model_name_or_path
+        with _checkpoint(name, config, options) as checkpoint:
+            settled = _settled_config(cls.config_class, checkpoint, config, kwargs, options)
+            settled.name_or_path = "" if name is None else os.fspath(name)
+            model, told = cls._load(checkpoint, settled, options, lambda: cls(settled, *model_args, **named))
+        if isinstance(model, Generating):
+            model.generation_config = options.generation_config or _decoding(checkpoint, model.config, kwargs)
+        return (model, told) if options.output_loading_info else model
+
+    @classmethod
+    def _load(
+        cls, checkpoint: CheckpointFolder, config: PreTrainedConfig, options: LoadingOptions, build: Callable[[], Self]
+    ) -> tuple[Self, dict[str, list[Any]]]:
+        """The model that `build` makes of `config`, with its weights, and what did not fit."""
+        place = place_of(options.device, options.device_map)
+        with open_stored(checkpoint.path, options) as file:
+            dtype = dtype_of(options.dtype, options.torch_dtype, config.dtype, file)
+            config.dtype = name_of(dtype)
+            # Shapes without numbers; but a caller's own class may compute some when it is built.
+            with default_dtype(dtype), torch.device("meta" if is_published(cls) else place):
+                model = build()
+            extra = extra_parameters(model)
+            table = [*parameter_table(model.config, cls.head), *extra.values()]
+            found, report = match(file, table)
+            refuse_incomplete(report, {parameter.name for parameter in extra.values()}, options)
+            copied = options.state_dict is not None or bool(options.disable_mmap)
+            weights = tensors_of(file, table, found, Target(dtype, place, copied))
+            fill(model, table, weights, place)
+        tell(report, cls.__name__)
+        if options.device_map is not None:
+            model.hf_device_map = {"": place.type if place.index is None else place.index}
+        return model.eval(), loading_info(report, cls.head)
+
+
+def extra_parameters(model: Building) -> dict[str, Parameter]:
+    """What a caller's own class has besides its table: its name in the model -> as a line of the table."""
+    if is_published(type(model)):
+        return {}
+    known = {own_name(parameter.name, model.head) for parameter in parameter_table(model.config, model.head)}
+    stack = model.head if model.head in ("encoder", "decoder") else ""
+    return {
+        name: Parameter(canonical_name(name, stack), tuple(tensor.shape), "buffer")
+        for name, tensor in model.state_dict().items()
+        if name not in known and tensor.is_floating_point()
+    }
+
+
+def fill(model: Building, table: Sequence[Parameter], weights: Mapping[str, Tensor], device: torch.device) -> None:
+    """Make `weights`, not copies of them, the model's own; modules that lack some are drawn at random first."""
+    missing = [parameter.name for parameter in table if parameter.tied_to is None and parameter.name not in weights]
+    lacking = {own_name(name, model.head).rpartition(".")[0] for name in missing}
+    for name, module in model.named_modules():  # in the order in which a new model is drawn
+        if name in lacking and _has_no_numbers(module):
+            module.to_empty(device=device, recurse=False)
+            for buffer in module.buffers(recurse=False):
+                buffer.zero_()
+            model._init_weights(module)
+    own = {own_name(name, model.head): tensor for name, tensor in weights.items()}
+    model.load_state_dict(own, strict=False, assign=True)
+    model.tie_weights()
+    mark_drawn(model)
+
+
+def _has_no_numbers(module: nn.Module) -> bool:
+    return any(each.is_meta for each in (*module.parameters(recurse=False), *module.buffers(recurse=False)))
+
+
+def _checkpoint(name: Name | None, config: object, options: LoadingOptions) -> CheckpointFolder:
+    """The folder that a name means; an empty one where the caller gives all that would be in it.
+
+    Raises: OptionError if it brings code along that the caller wants to be run.
+    """
+    if name is None:
+        if config is None or options.state_dict is None:
+            raise OptionError("Without a name or a folder, both `config` and `state_dict` must be given.")
+        return CheckpointFolder(Path(), {}, None)
+    folder = resolve(name, weights=options.weights, variant=options.variant, **options.hub)
+    checkpoint = CheckpointFolder.open(folder)
+    if options.trust_remote_code and checkpoint.config.get("auto_map"):
+        raise OptionError(
+            f"`trust_remote_code` must be False: {folder} brings code for its model along, and that is never run. "
+            "Leave it out to load the weights into the model of this library."
+        )
+    return checkpoint
+
+
+def _settled_config(
+    config_class: type[PreTrainedConfig],
+    checkpoint: CheckpointFolder,
+    given: PreTrainedConfig | Name | None,
+    changes: dict[str, Any],
+    options: LoadingOptions,
+) -> PreTrainedConfig:
+    """The checkpoint's config, or the caller's in its place, with `changes`."""
+    if given is None:
+        return config_class.from_dict(checkpoint.config, **changes)
+    if isinstance(given, PreTrainedConfig):
+        return config_class.from_dict(given.to_dict(), **changes)
+    return config_class.from_pretrained(given, **options.hub, **changes)
+
+
+def _own_arguments(model_class: type[Building]) -> set[str]:
+    """What the constructor of a caller's own class takes besides a config."""
+    if is_published(model_class):
+        return set()
+    return set(inspect.signature(model_class).parameters) - {"config", "args", "kwargs"}
+
+
+def _decoding(checkpoint: CheckpointFolder, config: PreTrainedConfig, changes: Mapping[str, Any]) -> GenerationConfig:
+    """The checkpoint's options with `changes`; those from before generation_config.json keep them in the config."""
+    if checkpoint.generation_config is None:
+        return GenerationConfig.from_model_config(config)
+    options = GenerationConfig.from_dict(checkpoint.generation_config)
+    options.update(**{name: value for name, value in changes.items() if name in vars(options)})
+    return options
