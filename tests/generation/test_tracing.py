@@ -12,7 +12,8 @@ from bartleby.generation.config import GenerationConfig
 from bartleby.generation.provenance import provenance
 from bartleby.generation.resolution import resolve_options
 from bartleby.generation.rules import rules_for
-from bartleby.generation.search import Task, search_beams, search_rows
+from bartleby.generation.search import search_beams, search_rows
+from bartleby.generation.task import Task
 from bartleby.generation.trace import Trace
 from bartleby.generation.tracing import Tracer
 from tests.generation.markov import BOS, EOS, PAD, START, VOCABULARY, MarkovDecoder, random_tables

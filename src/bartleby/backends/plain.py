@@ -20,7 +20,8 @@ from bartleby.family.parameters import parameter_table
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.later import Implementation
 from bartleby.generation.rules import Scores, log_softmax
-from bartleby.generation.search import Generated, generate
+from bartleby.generation.search import generate
+from bartleby.generation.task import Generated
 from bartleby.hub import resolve
 
 Weights = Mapping[str, npt.NDArray[np.floating[Any]]]

@@ -9,7 +9,8 @@ from bartleby.errors import LengthError, ShapeError, VocabularyError, raise_all
 from bartleby.family.config import PreTrainedConfig
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.resolution import length_bounds
-from bartleby.generation.search import Generated, whole_prompts
+from bartleby.generation.search import whole_prompts
+from bartleby.generation.task import Generated
 
 Texts = Sequence[Sequence[int]]
 """Token ids of several texts, unpadded: backends pad, and padding never changes a result."""

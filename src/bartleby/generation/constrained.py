@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +18,7 @@ from bartleby.generation.beams import BeamOptions, Candidate, Hypothesis
 from bartleby.generation.constraints import constraints_of
 from bartleby.generation.groups import Group, best_candidates, best_of_groups, ending, is_settled, keep_best, outputs
 from bartleby.generation.rules import Scores, apply_rules, log_softmax
-
-if TYPE_CHECKING:
-    from bartleby.generation.search import Generated, Task
-
+from bartleby.generation.task import Generated, Task
 
 FORBIDDEN = np.float32(-1e30)
 """The score of what a rule forbids: below every other, and still one to be ranked."""

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bartleby.generation.beams import BeamOptions, Candidate, FinishReason, Hypothesis
 from bartleby.generation.rules import Ids, Scores, apply_rules, log_softmax
-
-if TYPE_CHECKING:
-    from bartleby.generation.search import Generated, Task
+from bartleby.generation.task import Generated, Task
 
 UNLIKELY = -1e9
 """The score of all but one of a group's first, equal beams: they go on only where too few tokens are allowed."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -17,38 +16,8 @@ from bartleby.generation.config import GenerationConfig
 from bartleby.generation.constrained import search_constrained
 from bartleby.generation.groups import search_groups
 from bartleby.generation.resolution import eos_ids, length_bounds, start_id
-from bartleby.generation.rules import Ids, Rule, Scores, SourceRule, apply_rules, log_softmax, rules_for
-
-Generated = list[list[Hypothesis]]
-"""For every source its `num_return_sequences` hypotheses, best first."""
-
-
-class Decoder(Protocol):
-    """A model with its encoded sources, and the rows that are being written for them."""
-
-    def start(self, sources: Ids) -> None:
-        """Forget all rows and open new ones: row i answers source `sources[i]`, with nothing written yet."""
-
-    def step(self, tokens: Ids) -> Scores:
-        """Write `tokens` (n, k) and score what comes next: logits (n, v). k is 1 except for the prompt."""
-
-    def reorder(self, rows: Ids) -> None:
-        """Go on with copies of these rows, in this order; a row may be taken twice or not at all."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """Sources whose prompts have the same length, and so are written side by side."""
-
-    decoder: Decoder
-    options: GenerationConfig
-    rules: tuple[Rule | SourceRule, ...]
-    sources: Ids
-    prompts: Ids
-    """Shape: (sources, t), the start token included."""
-    max_length: int
-    streams: tuple[np.random.Generator, ...] | None
-    """When sampling, the random numbers of each source, so that what one draws does not depend on the others."""
+from bartleby.generation.rules import Scores, apply_rules, log_softmax, rules_for
+from bartleby.generation.task import Decoder, Generated, Task
 
 
 def generate(

@@ -12,7 +12,8 @@ from bartleby.backends.protocol import Texts, check_request, check_texts
 from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
 from bartleby.backends.pytorch.decoding.company import Company
 from bartleby.backends.pytorch.decoding.inputs import Prepared
-from bartleby.backends.pytorch.decoding.search import REASONS, SeededNoise, Written
+from bartleby.backends.pytorch.decoding.noise import SeededNoise
+from bartleby.backends.pytorch.decoding.task import REASONS, Written
 from bartleby.backends.pytorch.generation import check_company
 from bartleby.backends.pytorch.heads import ConditionalGeneration
 from bartleby.errors import ShapeError
@@ -20,7 +21,8 @@ from bartleby.family.config import PreTrainedConfig
 from bartleby.generation.beams import Hypothesis
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.later import Implementation
-from bartleby.generation.search import Generated, whole_prompts
+from bartleby.generation.search import whole_prompts
+from bartleby.generation.task import Generated
 
 
 class PyTorchBackend:

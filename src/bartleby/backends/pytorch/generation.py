@@ -34,11 +34,13 @@ from bartleby.backends.pytorch.decoding.inputs import (
     within_embeds,
 )
 from bartleby.backends.pytorch.decoding.lookahead import ModelReader
+from bartleby.backends.pytorch.decoding.noise import Noise, SharedNoise
 from bartleby.backends.pytorch.decoding.processors import asked
 from bartleby.backends.pytorch.decoding.recording import Recorder
 from bartleby.backends.pytorch.decoding.rules import NO_TOKEN, Rule, applied
-from bartleby.backends.pytorch.decoding.search import Noise, SharedNoise, Task, Written, padding_id, search
+from bartleby.backends.pytorch.decoding.search import search
 from bartleby.backends.pytorch.decoding.stopping import MaxTimeCriteria, StopStringCriteria, ended
+from bartleby.backends.pytorch.decoding.task import Task, Written, padding_id
 from bartleby.backends.pytorch.decoding.traces import traced, watched
 from bartleby.backends.pytorch.modeling import Decoder, Encoder
 from bartleby.backends.pytorch.pretrained import PreTrainedModel

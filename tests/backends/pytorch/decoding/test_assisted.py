@@ -14,8 +14,10 @@ torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: 
 
 from bartleby.backends.pytorch.decoding.assisted import Proposal, assisted_search  # noqa: E402  after the skip
 from bartleby.backends.pytorch.decoding.drafts import ModelDraft, Pace  # noqa: E402
+from bartleby.backends.pytorch.decoding.noise import SeededNoise  # noqa: E402
 from bartleby.backends.pytorch.decoding.rules import applied  # noqa: E402
-from bartleby.backends.pytorch.decoding.search import SeededNoise, Task, search  # noqa: E402
+from bartleby.backends.pytorch.decoding.search import search  # noqa: E402
+from bartleby.backends.pytorch.decoding.task import Task  # noqa: E402
 from tests.backends.pytorch.table_reader import TableReader  # noqa: E402
 from tests.backends.pytorch.test_generation import batch, model_of, types  # noqa: E402
 

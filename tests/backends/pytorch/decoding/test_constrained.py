@@ -15,9 +15,10 @@ from tests.generation.markov import EOS, START, random_tables
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
 
 from bartleby.backends.pytorch.backend import hypotheses  # noqa: E402  after the skip
-from bartleby.backends.pytorch.decoding.search import Task, search  # noqa: E402
+from bartleby.backends.pytorch.decoding.search import search  # noqa: E402
+from bartleby.backends.pytorch.decoding.task import Task  # noqa: E402
+from tests.backends.pytorch.decoding.drifting import SOURCES, TOKENS, DriftingDecoder, DriftingWriter, same  # noqa: E402
 from tests.backends.pytorch.decoding.test_groups import Listener, written  # noqa: E402
-from tests.backends.pytorch.decoding.test_search import SOURCES, TOKENS, DriftingDecoder, DriftingWriter, same  # noqa: E402
 
 WORDS = st.one_of(
     st.lists(st.integers(4, 11), min_size=1, max_size=3),

@@ -10,7 +10,7 @@ from tests.parity.random_models import POSITIONS
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
 
 from bartleby.backends.pytorch.decoding.contrastive import contrastive_search, most_worthwhile  # noqa: E402  after the skip
-from bartleby.backends.pytorch.decoding.search import Task  # noqa: E402
+from bartleby.backends.pytorch.decoding.task import Task  # noqa: E402
 from tests.backends.pytorch.table_reader import TableReader  # noqa: E402
 from tests.backends.pytorch.test_generation import SOURCES, batch, model_of, text, types  # noqa: E402
 

@@ -9,7 +9,8 @@ from tests.generation.markov import EOS, START, VOCABULARY
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
 
 from bartleby.backends.pytorch.decoding.drafts import LookupDraft, ModelDraft, Pace, following  # noqa: E402  after the skip
-from bartleby.backends.pytorch.decoding.search import SeededNoise, Task  # noqa: E402
+from bartleby.backends.pytorch.decoding.noise import SeededNoise  # noqa: E402
+from bartleby.backends.pytorch.decoding.task import Task  # noqa: E402
 from tests.backends.pytorch.table_reader import TableReader  # noqa: E402
 
 

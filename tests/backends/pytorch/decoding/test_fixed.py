@@ -74,7 +74,7 @@ def test_no_step_of_the_whole_program_waits_for_the_device(beams: int, samples: 
     prepared = prepare(model, Inputs(**batch(model)), options)
     noise = None
     if samples:
-        from bartleby.backends.pytorch.decoding.search import SharedNoise
+        from bartleby.backends.pytorch.decoding.noise import SharedNoise
 
         noise = SharedNoise(len(prepared.prompts))
     task = replace(model._task(prepared, options, noise, Company(), None), whole=True, pause=100)

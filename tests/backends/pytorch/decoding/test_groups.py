@@ -15,10 +15,11 @@ torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: 
 
 from bartleby.backends.pytorch.backend import hypotheses  # noqa: E402  after the skip
 from bartleby.backends.pytorch.decoding.rules import applied  # noqa: E402
-from bartleby.backends.pytorch.decoding.search import Task, search  # noqa: E402
+from bartleby.backends.pytorch.decoding.search import search  # noqa: E402
+from bartleby.backends.pytorch.decoding.task import Task  # noqa: E402
 from bartleby.generation.resolution import length_bounds  # noqa: E402
 from bartleby.generation.rules import rules_for  # noqa: E402
-from tests.backends.pytorch.decoding.test_search import CPU, SOURCES, TOKENS, DriftingDecoder, DriftingWriter, same  # noqa: E402
+from tests.backends.pytorch.decoding.drifting import CPU, SOURCES, TOKENS, DriftingDecoder, DriftingWriter, same  # noqa: E402
 
 OPTIONS = st.fixed_dictionaries(
     {

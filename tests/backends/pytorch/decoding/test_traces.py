@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: 
 
 from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM  # noqa: E402  after the skip
 from bartleby.backends.pytorch.decoding.company import Company  # noqa: E402
-from bartleby.backends.pytorch.decoding.search import Written  # noqa: E402
+from bartleby.backends.pytorch.decoding.task import Written  # noqa: E402
 from bartleby.backends.pytorch.decoding.traces import traced, watched  # noqa: E402
 
 SOURCES = torch.tensor([[5, 6, 7, 8, 9, 2], [10, 11, 12, 13, 14, 2]])

@@ -12,7 +12,7 @@ from bartleby.backends.pytorch.decoding.drafts import LookupDraft, ModelDraft, P
 from bartleby.backends.pytorch.decoding.inputs import Prepared, WritingModel
 from bartleby.backends.pytorch.decoding.lookahead import ModelReader
 from bartleby.backends.pytorch.decoding.rules import Rule
-from bartleby.backends.pytorch.decoding.search import Task
+from bartleby.backends.pytorch.decoding.task import Task
 from bartleby.errors import OptionError, raise_all
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.mode import GenerationMode, mode_of

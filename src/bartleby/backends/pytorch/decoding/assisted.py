@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from bartleby.backends.pytorch.decoding.lookahead import Decoded, ModelReader
+from bartleby.backends.pytorch.decoding.rows import Rows
 from bartleby.backends.pytorch.decoding.rules import IMPOSSIBLE
-from bartleby.backends.pytorch.decoding.search import GOING_ON, Rows, Task, Written
+from bartleby.backends.pytorch.decoding.task import GOING_ON, Task, Written
 from bartleby.errors import OptionError
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bartleby.backends.pytorch.decoding.beams import Candidates
 from bartleby.backends.pytorch.decoding.groups import BeamGroups, Group
 from bartleby.backends.pytorch.decoding.rules import IMPOSSIBLE
-from bartleby.backends.pytorch.decoding.search import Candidates, Task, Written
+from bartleby.backends.pytorch.decoding.task import Task, Written
 from bartleby.generation import constrained as definition
 from bartleby.generation.banks import Follower, Step, check_steps, steps_of
 from bartleby.generation.beams import Candidate

@@ -14,8 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bartleby.backends.pytorch.decoding.lookahead import Decoded, ModelReader
+from bartleby.backends.pytorch.decoding.rows import Rows
 from bartleby.backends.pytorch.decoding.rules import IMPOSSIBLE
-from bartleby.backends.pytorch.decoding.search import Rows, Task, Written, search_shrinking, search_whole
+from bartleby.backends.pytorch.decoding.search import search_shrinking, search_whole
+from bartleby.backends.pytorch.decoding.task import Task, Written
 from bartleby.errors import LengthError, OptionError
 
 

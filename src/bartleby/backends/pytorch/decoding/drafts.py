@@ -11,7 +11,7 @@ from torch import Tensor
 from bartleby.backends.pytorch.decoding.assisted import Proposal
 from bartleby.backends.pytorch.decoding.lookahead import ModelReader
 from bartleby.backends.pytorch.decoding.rules import IMPOSSIBLE
-from bartleby.backends.pytorch.decoding.search import Task
+from bartleby.backends.pytorch.decoding.task import Task
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.faults import is_set
 

@@ -12,18 +12,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from bartleby.backends.pytorch.decoding.beams import Candidates, largest
 from bartleby.backends.pytorch.decoding.rules import IMPOSSIBLE
-from bartleby.backends.pytorch.decoding.search import (
-    BLOCKED,
-    EOS,
-    LENGTH,
-    STOPPED,
-    Candidates,
-    Task,
-    Written,
-    largest,
-    padding_id,
-)
+from bartleby.backends.pytorch.decoding.task import BLOCKED, EOS, LENGTH, STOPPED, Task, Written, padding_id
 from bartleby.generation.groups import UNLIKELY
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from bartleby.backends.pytorch.decoding import generation_outputs as outputs
 from bartleby.backends.pytorch.decoding.company import Streamer
 from bartleby.backends.pytorch.decoding.inputs import Prepared
-from bartleby.backends.pytorch.decoding.search import Written
+from bartleby.backends.pytorch.decoding.task import Written
 from bartleby.backends.pytorch.outputs import BaseModelOutputWithPastAndCrossAttentions
 from bartleby.generation.config import GenerationConfig
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bartleby.backends.pytorch.decoding.company import Company
 from bartleby.backends.pytorch.decoding.rules import Rule
-from bartleby.backends.pytorch.decoding.search import REASONS, Written
+from bartleby.backends.pytorch.decoding.task import REASONS, Written
 from bartleby.generation.trace import Trace
 
 
