@@ -148,6 +148,12 @@ def test_what_is_allowed_comes_next_where_bans_left_a_source_nothing() -> None:
     assert after[:, 4].tolist() == [-np.inf, -1, 0]
 
 
+def test_a_score_that_is_no_number_is_no_ban_of_what_is_allowed() -> None:
+    rule, scores = OnlyAllowed(lambda source, history: [4, 5]), flat_scores() - 1
+    scores[0, 7] = np.nan
+    assert rule.about_source(ids(3), scores, np.array([0]))[0, [4, 5, 6]].tolist() == [-1, -1, -np.inf]
+
+
 @pytest.mark.parametrize(
     ("tokens", "message"), [([], "allows none for source 0"), ([12], "ids from 0 to 11"), ([-1], "-1")]
 )

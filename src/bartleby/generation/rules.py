@@ -213,7 +213,7 @@ class OnlyAllowed:
         both = scores + only
         for source in np.unique(sources):
             rows = sources == source
-            if not (both[rows] > -np.inf).any():
+            if np.isneginf(both[rows]).all():  # what is no number may yet become one
                 both[rows] = only[rows]
         return both
 

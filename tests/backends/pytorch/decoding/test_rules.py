@@ -167,6 +167,13 @@ def test_a_function_that_says_what_is_allowed_sees_no_padding() -> None:
     assert seen == [(2, [3, 5])]
 
 
+def test_a_score_that_is_no_number_is_no_ban_of_what_is_allowed() -> None:
+    (translated,) = applied([definition.OnlyAllowed(lambda source, history: [1, 2])], CPU)
+    scores = torch.tensor([[-1.0, -1.0, -2.0, torch.nan]])
+    after = translated(torch.tensor([[3]]), scores, torch.tensor([0]))
+    assert after[0, :3].tolist() == [-torch.inf, -1, -2]
+
+
 def test_rules_keep_the_precision_of_the_scores() -> None:
     rules = [
         definition.SequenceBias((((4,), 2.0), ((3, 5), 1.0))),

@@ -166,7 +166,7 @@ def only_allowed(rule: definition.OnlyAllowed, device: torch.device) -> Rule:
             history = ids[row][ids[row] != NO_TOKEN]
             only[row, definition.checked_tokens(rule.allowed(source, history), source, scores.shape[1])] = 0
         both = scores + only
-        is_possible = both.amax(dim=1) > IMPOSSIBLE
+        is_possible = ~both.amax(dim=1).isneginf()  # what is no number may yet become one
         together = sources[:, None] == sources[None, :]  # (r, r): rows of one source
         return torch.where((together & is_possible).any(dim=1, keepdim=True), both, only)
 
