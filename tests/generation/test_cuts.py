@@ -21,6 +21,8 @@ from bartleby.generation.scores import entropy, log_softmax
 
 VOCABULARY = 12
 Logits = st.lists(st.floats(-50, 50, width=32), min_size=VOCABULARY, max_size=VOCABULARY)
+Moderate = st.lists(st.floats(-5, 5, width=32), min_size=VOCABULARY, max_size=VOCABULARY)
+"""No token is so unlikely that its surprise is lost in float32."""
 NOTHING = np.zeros((1, 0), dtype=np.int64)
 Cuts = st.one_of(
     st.builds(TopH, st.floats(0.01, 1)),
@@ -101,11 +103,10 @@ def test_epsilon_is_a_floor_and_eta_is_no_higher(logits: list[float], epsilon: f
     assert (kept_by(EtaCutoff(epsilon), logits)[0] >= stays).all()
 
 
-@given(Logits, st.floats(0.05, 0.95))
+@given(Moderate, st.floats(0.05, 0.95))
 def test_typical_tokens_are_as_surprising_as_expected_and_likely_enough(logits: list[float], share: float) -> None:
     stays, probabilities = kept_by(TypicalP(share), logits)
     assert probabilities[stays].sum() >= share - 1e-4
-    assume(probabilities.min() > 1e-6)
     strangeness = np.abs(-np.log(probabilities) - entropy(np.log(probabilities)[None]))[0]
     assert strangeness[stays].max() <= strangeness[~stays].min(initial=np.inf) + 1e-4
 
