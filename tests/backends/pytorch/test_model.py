@@ -126,6 +126,15 @@ def test_while_layers_run_again_no_cache_is_kept(caplog: pytest.LogCaptureFixtur
     assert model.eval()(IDS).past_key_values is not None
 
 
+def test_a_model_in_training_writes_with_a_cache_also_where_its_layers_would_run_again() -> None:
+    model = writer().train()
+    expected = model.generate(IDS, max_new_tokens=4)
+    model.gradient_checkpointing_enable()
+    assert model.generate(IDS, max_new_tokens=4).tolist() == expected.tolist()
+    with torch.no_grad():
+        assert model(IDS).past_key_values is not None
+
+
 def test_weights_are_recorded_also_when_layers_run_again() -> None:
     model = writer().train()
     expected = model(IDS, output_attentions=True, output_hidden_states=True)

@@ -166,8 +166,8 @@ class Stack(Model):
 
     @property
     def runs_again(self) -> bool:
-        """Whether layers are computed a second time in the backward pass instead of kept."""
-        return self.gradient_checkpointing and self.training
+        """Whether layers are computed a second time in the backward pass instead of kept: not where none will come."""
+        return self.gradient_checkpointing and self.training and torch.is_grad_enabled()
 
     def head_masks(self, name: str, mask: Tensor | None) -> list[Tensor | None]:
         """The mask (layers, heads) layer by layer.
