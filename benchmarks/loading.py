@@ -1,4 +1,4 @@
-"""How much memory loading takes, beside what the weights need: peak of a fresh process over the model's own bytes.
+"""How much memory loading takes, here and in the reference library: peak of a fresh process over the weights' bytes.
 
     python benchmarks/loading.py --shape bart-large --stored float16 --dtype float32
 
@@ -6,11 +6,15 @@ The weights are random. A ratio of 1 is the weights and nothing else; every page
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
+
+import torch
 
 from bartleby.backends.pytorch import models
 from bartleby.family.config import BartConfig
@@ -31,19 +35,21 @@ def peak() -> int:
     return int(STATUS.read_text().split("VmHWM:")[1].split()[0]) * 1024
 
 
-def measure(warm_up: str, folder: str, dtype: str) -> None:
+def measure(library: str, warm_up: str, folder: str, dtype: str) -> None:
     """In a fresh process: everything is imported and used once, then one model is loaded and looked at."""
-    models.BartForConditionalGeneration.from_pretrained(warm_up, dtype=dtype)
+    BartForConditionalGeneration = import_module(library).BartForConditionalGeneration
+    BartForConditionalGeneration.from_pretrained(warm_up, dtype=getattr(torch, dtype))
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before, start = peak(), time.perf_counter()
-    model = models.BartForConditionalGeneration.from_pretrained(folder, dtype=dtype)
+    model = BartForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype))
     seconds, loaded = time.perf_counter() - start, peak() - before
     for parameter in model.parameters():
         parameter.detach().view(-1)[::512].float().sum()  # a number of every page
     own, touched = model.get_memory_footprint(), peak() - before
-    print(f"{own / 2**20:.0f} MiB of weights, loaded in {seconds:.2f} s")
-    print(f"peak while loading: {loaded / own:.2f} x the weights")
-    print(f"peak with every page touched: {touched / own:.2f} x the weights")
+    print(
+        f"    {library}: {own / 2**20:.0f} MiB of weights in {seconds:.2f} s; peak {loaded / own:.2f} x the weights, "
+        f"with every page touched {touched / own:.2f} x"
+    )
 
 
 def main() -> None:
@@ -60,7 +66,9 @@ def main() -> None:
         del model
         print(f"{asked.shape} stored as {asked.stored}, loaded as {asked.dtype}")
         arguments = [str(Path(temporary, "tiny")), str(Path(temporary, "asked")), asked.dtype]
-        subprocess.run([sys.executable, __file__, "--measure", *arguments], check=True)
+        for library in ("bartleby", "transformers"):
+            quiet = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+            subprocess.run([sys.executable, __file__, "--measure", library, *arguments], check=True, env=quiet)
 
 
 if __name__ == "__main__":
