@@ -8,12 +8,13 @@ torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: 
 from bartleby.backends.pytorch.decoding import fixed  # noqa: E402  after the skip
 from bartleby.backends.pytorch.decoding.company import Company  # noqa: E402
 from bartleby.backends.pytorch.decoding.fixed import FixedWriter, compile_settings  # noqa: E402
-from bartleby.backends.pytorch.decoding.inputs import Inputs, prepare  # noqa: E402
+from bartleby.backends.pytorch.decoding.inputs import Prepared  # noqa: E402
+from bartleby.backends.pytorch.decoding.noise import SharedNoise  # noqa: E402
 from bartleby.backends.pytorch.decoding.search import search  # noqa: E402
+from bartleby.backends.pytorch.decoding.writer import ModelWriter  # noqa: E402
 from bartleby.errors import OptionError  # noqa: E402
 from bartleby.generation.config import GenerationConfig  # noqa: E402
 from tests.backends.pytorch.decoding.test_recording import EVERYTHING  # noqa: E402
-from tests.backends.pytorch.decoding.test_search import NothingWaits  # noqa: E402
 from tests.backends.pytorch.test_generation import batch, model_of, types, ways  # noqa: E402
 
 STATIC: dict[str, Any] = {"cache_implementation": "static"}
@@ -64,24 +65,49 @@ def test_what_is_recorded_is_the_same_and_stays_the_callers() -> None:
     assert torch.equal(found.past_key_values.self_attention_cache.layers[0].keys, kept)
 
 
-@pytest.mark.parametrize("beams", [1, 3])
-@pytest.mark.parametrize("samples", [False, True])
-def test_no_step_of_the_whole_program_waits_for_the_device(beams: int, samples: bool) -> None:
-    """What runs on an accelerator, run here: model, rules and beams, from the first step to the last."""
-    model = model_of("blenderbot")
-    options = model.generation_config
-    options.update(num_beams=beams, do_sample=samples, no_repeat_ngram_size=2, encoder_no_repeat_ngram_size=2)
-    prepared = prepare(model, Inputs(**batch(model)), options)
-    noise = None
-    if samples:
-        from bartleby.backends.pytorch.decoding.noise import SharedNoise
+RULES = {
+    "sequence_bias": {(5, 6): 1.0}, "bad_words_ids": [[5], [6, 7]], "no_repeat_ngram_size": 2,
+    "repetition_penalty": 1.2, "encoder_no_repeat_ngram_size": 2, "encoder_repetition_penalty": 1.1, "min_length": 4,
+    "suppress_tokens": [9], "begin_suppress_tokens": [8], "forced_bos_token_id": 4, "forced_eos_token_id": 2, "renormalize_logits": True,
+    "exponential_decay_length_penalty": (3, 1.1), "remove_invalid_values": True,
+}  # fmt: skip
+CUTS = {
+    "do_sample": True, "temperature": 0.8, "top_k": 9, "top_p": 0.9, "min_p": 0.01, "typical_p": 0.9, "top_h": 0.9,
+    "epsilon_cutoff": 1e-3, "eta_cutoff": 1e-3,
+}  # fmt: skip
 
-        noise = SharedNoise(len(prepared.prompts))
-    task = replace(model._task(prepared, options, noise, Company(), None), whole=True, pause=100)
-    writer = FixedWriter(model, prepared, None, None)
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        RULES,
+        CUTS,
+        RULES | {"num_beams": 3},
+        CUTS | {"num_beams": 3, "early_stopping": True},
+        {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5},
+    ],
+    ids=["greedy", "samples", "beams", "sampled-beams", "groups"],
+)
+@pytest.mark.parametrize("has_fixed_shapes", [True, False])
+def test_from_the_first_step_to_the_last_nothing_leaves_the_device(
+    options: dict[str, Any], has_fixed_shapes: bool
+) -> None:
+    """On a device whose tensors have no numbers: what looks at one, or mixes it with the CPU's, fails."""
+    model = model_of("blenderbot").to("meta")
+    config = GenerationConfig(**model.generation_config.to_dict() | options)
+    ids = torch.full((3, 6), 5)
+    sources = torch.ones_like(ids, device="meta")
+    states = model.get_encoder()(sources, sources, return_dict=True).last_hidden_state
+    prompts = torch.ones(3, 1, dtype=torch.long, device="meta")
+    seen = Prepared(prompts, None, ids, None)  # rules take the sources' ids from the host, once
+    prepared = replace(seen, sources=sources, source_mask=sources, states=states)
+    noise = SharedNoise(len(ids)) if config.do_sample else None
+    task = model._task(seen, config, noise, Company(), None)
+    task = replace(task, whole=True, pause=100)
+    writer = FixedWriter(model, prepared, None, None) if has_fixed_shapes else ModelWriter(model, prepared)
     writer.take_memory(task.max_length - 1)
-    with NothingWaits():
-        search(task, writer)
+    written = search(task, writer)
+    assert {column.device.type for column in written.columns()} == {"meta"}
 
 
 def test_memory_is_lent_to_one_call_at_a_time() -> None:
