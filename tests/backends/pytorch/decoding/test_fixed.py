@@ -68,7 +68,8 @@ def test_what_is_recorded_is_the_same_and_stays_the_callers() -> None:
 RULES = {
     "sequence_bias": {(5, 6): 1.0}, "bad_words_ids": [[5], [6, 7]], "no_repeat_ngram_size": 2,
     "repetition_penalty": 1.2, "encoder_no_repeat_ngram_size": 2, "encoder_repetition_penalty": 1.1, "min_length": 4,
-    "suppress_tokens": [9], "begin_suppress_tokens": [8], "forced_bos_token_id": 4, "forced_eos_token_id": 2, "renormalize_logits": True,
+    "suppress_tokens": [9], "begin_suppress_tokens": [8], "forced_bos_token_id": 4, "forced_eos_token_id": 2,
+    "renormalize_logits": True,
     "exponential_decay_length_penalty": (3, 1.1), "remove_invalid_values": True,
 }  # fmt: skip
 CUTS = {
