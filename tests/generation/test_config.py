@@ -264,3 +264,22 @@ def test_any_options_either_make_a_config_that_survives_a_file_or_are_refused(op
 def test_a_file_is_found_with_the_keywords_of_any_release(tmp_path, older):
     GenerationConfig(num_beams=7).save_pretrained(tmp_path / older.get("subfolder", ""))
     assert GenerationConfig.from_pretrained(tmp_path, **older, top_k=3).num_beams == 7
+
+
+def test_configs_of_another_library_say_what_their_dictionary_says() -> None:
+    class Foreign:
+        def to_dict(self) -> dict[str, object]:
+            return {"num_beams": 3, "top_k": None, "transformers_version": "5.23.0"}
+
+    options = GenerationConfig.of(Foreign())
+    assert (options.num_beams, options.top_k) == (3, 50)
+    assert GenerationConfig.of(options) is options
+    assert GenerationConfig.of({"max_length": 9}).max_length == 9
+
+
+def test_trainers_of_the_reference_library_find_the_defaults() -> None:
+    defaults = GenerationConfig._get_default_generation_params()
+    assert (defaults["max_length"], defaults["num_beams"], defaults["do_sample"]) == (20, 1, False)
+    options = GenerationConfig(max_length=40)
+    options.update(**defaults, defaults_only=True)
+    assert options.max_length == 40

@@ -238,6 +238,18 @@ class GenerationConfig(Options):
 
     # One config out of another
 
+    @classmethod
+    def of(cls, options: Any) -> GenerationConfig:
+        """A config as it is; a config of another library, or a dictionary, by what it says."""
+        if isinstance(options, GenerationConfig):
+            return options
+        return cls.from_dict(options if isinstance(options, Mapping) else options.to_dict())
+
+    @staticmethod
+    def _get_default_generation_params() -> dict[str, Any]:
+        """What holds where nobody says anything; trainers of the reference library ask for it under this name."""
+        return {name: copy.copy(value) for name, value in _without(METADATA, DEFAULTS).items() if value is not None}
+
     def update(self, defaults_only: bool = False, allow_custom_entries: bool = False, **kwargs: Any) -> dict[str, Any]:
         """Set the options in `kwargs`, all or none of them, and give back those that are none.
 

@@ -274,3 +274,30 @@ def test_outputs_of_unequal_lengths_need_something_to_pad_with() -> None:
     model.generation_config.pad_token_id = None
     lengths = {len(text(row, 2)) for row in model.generate(**batch(model))}  # then the end token pads
     assert len(lengths) > 1
+
+
+def test_a_batch_to_train_on_can_be_written_from() -> None:
+    model = model_of("bart")
+    inputs = batch(model)
+    assert model.generate(**inputs, labels=inputs["input_ids"]).tolist() == model.generate(**inputs).tolist()
+
+
+def test_options_may_be_set_on_the_config_as_in_4_37() -> None:
+    model = model_of("bart")
+    expected = model.generate(**batch(model), max_length=5, num_beams=3).tolist()
+    model.config.max_length, model.config.num_beams = 5, 3
+    with pytest.warns(UserWarning, match="set on `model.config`"):
+        assert model.generate(**batch(model)).tolist() == expected
+
+
+def test_options_of_another_library_are_read() -> None:
+    class Foreign:
+        def to_dict(self) -> dict[str, Any]:
+            return {"max_length": 6, "num_beams": 2}
+
+    model = model_of("bart")
+    expected = model.generate(**batch(model), max_length=6, num_beams=2).tolist()
+    assert model.generate(**batch(model), generation_config=Foreign()).tolist() == expected
+    model.generation_config = Foreign()
+    assert isinstance(model.generation_config, GenerationConfig)
+    assert model.generation_config.num_beams == 2

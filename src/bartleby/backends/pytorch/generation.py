@@ -46,6 +46,7 @@ from bartleby.backends.pytorch.modeling import Decoder, Encoder
 from bartleby.backends.pytorch.pretrained import PreTrainedModel
 from bartleby.errors import OptionError, raise_all
 from bartleby.generation.config import GenerationConfig
+from bartleby.generation.later_word import Beginning
 from bartleby.generation.mode import GenerationMode, mode_of
 from bartleby.generation.provenance import provenance
 from bartleby.generation.resolution import length_bounds, resolve_options
@@ -62,6 +63,7 @@ class GenerationMixin(PreTrainedModel):
     """A model that can write: one with a distribution over the next token."""
 
     _generation_config: GenerationConfig | None = None
+    _beginning: Beginning
 
     @classmethod
     def can_generate(cls) -> bool:
@@ -71,12 +73,19 @@ class GenerationMixin(PreTrainedModel):
     def generation_config(self) -> GenerationConfig:
         """How to decode where the caller does not say; from the config until it is set."""
         if self._generation_config is None:
-            self._generation_config = GenerationConfig.from_model_config(self.config)
+            self.generation_config = GenerationConfig.from_model_config(self.config)
+        assert self._generation_config is not None
         return self._generation_config
 
     @generation_config.setter
     def generation_config(self, options: GenerationConfig) -> None:
-        self._generation_config = options
+        self._generation_config = GenerationConfig.of(options)
+        self._beginning = Beginning.of(self._generation_config, self.config)
+
+    def _own_options(self) -> GenerationConfig:
+        """Those of the model, and what was set on its config since, as scripts of 4.37 do."""
+        options = self.generation_config
+        return self._beginning.followed(options, self.config)
 
     def get_encoder(self) -> Encoder:
         raise NotImplementedError
@@ -139,6 +148,7 @@ class GenerationMixin(PreTrainedModel):
     ) -> Tensor | GenerateOutput:
         """`generate`, with everything in its place."""
         given, overrides = self._divided(kwargs)
+        config = None if config is None else GenerationConfig.of(config)
         options = self._resolved(config, overrides)
         check_company(company, options)
         check_assistant(self, company.assistant_model, options)
@@ -263,17 +273,18 @@ class GenerationMixin(PreTrainedModel):
         return watched(every, before, cuts, company)
 
     def _divided(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The inputs and the options among the keywords of `generate`."""
+        """The inputs and the options among the keywords of `generate`; a batch to train on has labels as well."""
         names = OF_ENCODER_DECODER if self.config.is_encoder_decoder else OF_DECODER
         given = {name: value for name, value in kwargs.items() if name in names}
-        return given, {name: value for name, value in kwargs.items() if name not in names}
+        return given, {name: value for name, value in kwargs.items() if name not in (*names, "labels")}
 
     def _resolved(self, config: GenerationConfig | None, overrides: Mapping[str, Any]) -> GenerationConfig:
         """What to decode with; a config of the caller's that leaves out special tokens gets those of the model."""
-        options = resolve_options(self.generation_config if config is None else config, overrides)
+        own = self._own_options()
+        options = resolve_options(own if config is None else config, overrides)
         for name in SPECIAL_TOKENS:
             if getattr(options, name) is None:
-                setattr(options, name, getattr(self.generation_config, name))
+                setattr(options, name, getattr(own, name))
         options.validate("pytorch", self.config.vocab_size)
         return options
 
