@@ -37,6 +37,7 @@ LAZILY = {  # imported inside functions only, where an optional extra is asked f
     "bartleby.tokenization.encoding": {"torch", "jax", "tensorflow"},
     "bartleby.tokenization": {"jinja2"},
     "bartleby.checkpoints": {"h5py"},
+    "bartleby.lab": {"torch", "transformers"},  # which it holds beside each other
 }
 
 
