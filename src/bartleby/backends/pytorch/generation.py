@@ -18,6 +18,7 @@ from torch import Tensor
 
 from bartleby.backends.pytorch.decoding.assistants import check_assistant, openers
 from bartleby.backends.pytorch.decoding.assisted import assisted_search
+from bartleby.backends.pytorch.decoding.called import CalledWriter, has_a_say, own_arguments, refuse_uncalled
 from bartleby.backends.pytorch.decoding.company import AllowedTokens, Company, Criterion, Processor, Streamer
 from bartleby.backends.pytorch.decoding.contrastive import contrastive_search
 from bartleby.backends.pytorch.decoding.fixed import FixedWriter, compile_settings
@@ -147,7 +148,9 @@ class GenerationMixin(PreTrainedModel):
         self, kwargs: Mapping[str, Any], config: GenerationConfig | None, company: Company, is_traced: bool
     ) -> Tensor | GenerateOutput:
         """`generate`, with everything in its place."""
-        given, overrides = self._divided(kwargs)
+        more = own_arguments(self, set(kwargs) - {*OF_ENCODER_DECODER, *OF_DECODER})
+        company = replace(company, given={name: kwargs[name] for name in more})
+        given, overrides = self._divided({name: value for name, value in kwargs.items() if name not in more})
         config = None if config is None else GenerationConfig.of(config)
         options = self._resolved(config, overrides)
         check_company(company, options)
@@ -180,7 +183,7 @@ class GenerationMixin(PreTrainedModel):
         if company.streamer is not None:
             company.streamer.put(prepared.prompts.repeat_interleave(options.num_return_sequences, dim=0).cpu())
         noise = SharedNoise(len(prepared.prompts)) if options.do_sample else None
-        writer = self._writer(prepared, options, recorder)
+        writer = self._writer(prepared, options, recorder, company)
         written = self._searched(writer, self._task(prepared, options, noise, company, recorder), company)
         if company.streamer is not None:
             company.streamer.end()
@@ -196,11 +199,14 @@ class GenerationMixin(PreTrainedModel):
         company = Company()
         check_company(company, options)
         task = self._task(prepared, options, noise, company, None)
-        return self._searched(self._writer(prepared, options, None), task, company)
+        return self._searched(self._writer(prepared, options, None, company), task, company)
 
     def _writer(
-        self, prepared: Prepared, options: GenerationConfig, recorder: Recorder | None
+        self, prepared: Prepared, options: GenerationConfig, recorder: Recorder | None, company: Company
     ) -> ModelReader | FixedWriter:
+        if has_a_say(self):
+            refuse_uncalled(options, mode_of(options, company.assistant_model is not None), prepared)
+            return CalledWriter(self, prepared, recorder, company.given)
         if options.cache_implementation == "static" and options.use_cache:
             return FixedWriter(self, prepared, recorder, compile_settings(options, self.device))
         return ModelReader(self, prepared, recorder)
@@ -243,7 +249,11 @@ class GenerationMixin(PreTrainedModel):
             max_length,
             noise,
             padding=None if prepared.prompt_mask is None or prepared.embeds is not None else prepared.prompt_mask == 0,
-            whole=follows or stops is not None or not on_cpu or options.cache_implementation == "static",
+            whole=follows
+            or stops is not None
+            or not on_cpu
+            or options.cache_implementation == "static"
+            or has_a_say(self),
             pause=1 if follows or on_cpu else PAUSE_ON_ACCELERATORS,
             stops=stops,
             listener=recorder if follows else None,

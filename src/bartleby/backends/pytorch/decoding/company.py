@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -43,10 +43,17 @@ class Company:
     tracer: Any = None
     rules: bool = True
     """Whether the rules of the options apply; the entry points of older releases bring all theirs as processors."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """For the model's own `forward`, where that is the caller's and takes more than the published one."""
 
     @property
     def counts_rows(self) -> bool:
         """Whether someone expects every row in every step."""
         return bool(
-            self.logits_processor or self.logits_warper or self.stopping_criteria or self.streamer or self.tracer
+            self.logits_processor
+            or self.logits_warper
+            or self.stopping_criteria
+            or self.streamer
+            or self.tracer
+            or self.given
         )
