@@ -59,6 +59,13 @@ def test_a_table_is_filled_or_all_that_is_wrong_is_said() -> None:
     assert "`z` is unknown: a model of this configuration has no `d.weight`." in faults
 
 
+def test_no_tensor_is_dropped_for_another_of_its_name() -> None:
+    moves = all_moves()
+    again = renamed("again", str(moves[3].target), moves[3].tensor)
+    faults = list(table_faults([*moves, again], CONFIG, "conditional_generation"))
+    assert faults == [f"`{moves[3].source}` and `again` are both names of `{moves[3].target}`."]
+
+
 def test_more_layers_than_there_are_tensors_are_refused_before_they_are_counted() -> None:
     config = BartConfig(encoder_layers=10**7, d_model=4, encoder_attention_heads=1, decoder_attention_heads=1)
     assert list(table_faults(all_moves(), config, "none")) == [

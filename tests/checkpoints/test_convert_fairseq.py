@@ -209,6 +209,27 @@ def test_arguments_of_another_model_are_refused(tmp_path: Path, arguments: dict[
         read(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["encoder_embed_dim", "encoder_normalize_before", "dropout", "activation_fn"])
+@pytest.mark.parametrize("kind", ["list", "number"])
+def test_what_would_take_for_ever_to_show_is_not_shown(tmp_path: Path, name: str, kind: str) -> None:
+    value: Any = 10**5000
+    if kind == "list":
+        value = ["lol"]
+        for _ in range(60):  # 2 ** 60 of them, in sixty lists
+            value = [value, value]
+    save_fairseq(tmp_path, **{name: value})
+    with pytest.raises(CheckpointError, match="but is nothing that can be shown"):
+        read(tmp_path)
+
+
+def test_two_tensors_for_one_parameter_are_refused(tmp_path: Path) -> None:
+    state = fairseq_state(Fairseq())
+    state["encoder.layers.0.self_attn.in_proj_bias"] = np.zeros(24, np.float32)
+    save_fairseq(tmp_path, state=state)
+    with pytest.raises(CheckpointError, match=r"`encoder.layers.0.self_attn.q_proj.bias` and .*in_proj_bias` are both"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize(
     "name",
     [

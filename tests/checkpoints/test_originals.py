@@ -1,3 +1,4 @@
+import bz2
 import io
 import tarfile
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bartleby.checkpoints import originals
-from bartleby.checkpoints.originals import lines_of, original_folder
+from bartleby.checkpoints.originals import lines_of, original_folder, read_state
 from bartleby.errors import CheckpointError
 
 
@@ -68,6 +69,31 @@ def test_an_archive_that_unpacks_to_very_much_is_refused(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
 
 
+@pytest.mark.parametrize("name", ["model.pt", ".hidden"])
+def test_what_is_passed_over_counts_too(tmp_path: Path, name: str) -> None:
+    source = packed(tmp_path / "a.tar", {name: bytes(18 << 20)}, "w:bz2")
+    with pytest.raises(CheckpointError, match="unpacks to more than any checkpoint does"):
+        unpacked(source, tmp_path)
+
+
+def test_a_header_that_claims_to_be_long_is_not_unpacked_to_be_seen(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("long")
+    header.type, header.size = tarfile.XHDTYPE, 1 << 40  # in 8 KiB of what would be a terabyte
+    behind = tarfile.TarInfo("model.pt").tobuf(tarfile.GNU_FORMAT) + header.tobuf(tarfile.GNU_FORMAT)
+    (tmp_path / "a.tar").write_bytes(bz2.compress(behind + bytes(1 << 24)))
+    with pytest.raises(CheckpointError, match=r"cannot be unpacked: a header of 1099511627776 bytes"):
+        unpacked(tmp_path / "a.tar", tmp_path)
+
+
+def test_headers_in_front_of_headers_without_end_are_refused(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("again")
+    header.type, header.size = tarfile.XHDTYPE, 0
+    first = tarfile.TarInfo("model.pt").tobuf(tarfile.GNU_FORMAT)
+    (tmp_path / "a.tar").write_bytes(first + header.tobuf(tarfile.GNU_FORMAT) * 3000)
+    with pytest.raises(CheckpointError, match="cannot be unpacked"):
+        unpacked(tmp_path / "a.tar", tmp_path)
+
+
 def test_an_archive_of_very_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(originals, "MOST_MEMBERS", 3)
     source = packed(tmp_path / "a.tar", {f"file{number}": b"" for number in range(5)})
@@ -89,3 +115,10 @@ def test_what_is_nowhere_is_refused(tmp_path: Path) -> None:
 
 def test_only_newlines_end_lines() -> None:
     assert lines_of("a\r\n\nb\u2028c\x85\n") == ["a", "b\u2028c\x85"]
+
+
+def test_keys_that_are_no_names_are_refused_without_being_shown(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="needs torch to write originals")
+    torch.save({"model": {10**5000: torch.zeros(1), "w": 1}}, tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match=r"(?s)a key that is a int under `model`.*`w` under `model`"):
+        read_state(tmp_path / "model.pt", "Give another.")

@@ -85,7 +85,7 @@ def test_tokens_that_bear_the_names_of_special_ones_are_renamed() -> None:
     assert published_names(tokens) == [*SPECIAL, "<s_AGAIN>", "<pad_AGAIN>", "</s_AGAIN>", "<unk_AGAIN>", "a"]
 
 
-@pytest.mark.parametrize("rows", [12, 14, 24, 0])
+@pytest.mark.parametrize("rows", [12, 14, 24, 0, 1 << 40])
 def test_a_table_of_another_size_is_a_fault(tmp_path: Path, rows: int) -> None:
     write_parlai_vocabulary(tmp_path / "model", "xlm")
     _, faults = read(tmp_path, rows)

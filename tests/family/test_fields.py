@@ -42,6 +42,11 @@ def test_a_fault_names_the_field_what_is_wanted_and_what_came():
     assert check_of(fields.Probability).fault("dropout", 0.1) is None
 
 
+def test_a_number_too_long_for_python_to_show_is_refused_all_the_same():
+    fault = check_of(fields.Size).fault("d_model", 10**5000)
+    assert fault == "`d_model` must be a whole number from 1 to 16777216, but is a number of very many digits."
+
+
 def test_an_enormous_value_does_not_make_an_enormous_message():
     fault = check_of(fields.Size).fault("d_model", list(range(10_000)))
     assert fault is not None

@@ -120,7 +120,13 @@ def table_faults(moves: Sequence[Move], config: PreTrainedConfig, head: Head) ->
         yield f"{len(moves)} tensors are too few for {layers} layers."
         return  # before a table is made of as many layers as a file may claim
     wanted = {parameter.name: parameter for parameter in parameter_table(config, head)}
-    coming = {move.target: move for move in moves if move.target is not None}
+    coming: dict[str, Move] = {}
+    for move in moves:
+        if move.target is None:
+            continue
+        if move.target in coming:
+            yield f"`{coming[move.target].source}` and `{move.source}` are both names of `{move.target}`."
+        coming[move.target] = move
     for name, parameter in wanted.items():
         if name not in coming and parameter.tied_to is None:
             yield f"the tensor for `{name}` is missing."

@@ -74,6 +74,13 @@ TABLE = "decoder.embed_tokens.weight"
 CLASSIFIER = re.compile(r"classification_heads\.([^.]+)\.(.+)")
 
 
+class _Odd:
+    """Stands for lists and the like, which no argument of ours is: showing one in an error could take for ever."""
+
+    def __repr__(self) -> str:
+        return "nothing that can be shown"
+
+
 class Rows(NamedTuple):
     """Which rows of the embedding table are tokens of the published vocabulary."""
 
@@ -118,11 +125,14 @@ def _arguments(content: Mapping[str, Any]) -> dict[str, Any]:
     """What the model was built with: `args` of older releases, `cfg["model"]` of newer ones."""
     cfg = content.get("cfg")
     for said in (cfg.get("model") if isinstance(cfg, Mapping) else None, content.get("args")):
-        if isinstance(said, Namespace):
-            return dict(vars(said))
-        if isinstance(said, Mapping):
-            return dict(said)
+        if isinstance(said, Namespace | Mapping):
+            arguments = vars(said) if isinstance(said, Namespace) else said
+            return {name: value if _is_plain(value) else _Odd() for name, value in arguments.items()}
     return {}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | float | None) or (isinstance(value, int) and value.bit_length() < 64)
 
 
 def _switch_faults(arguments: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tarfile
 import zlib
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 from bartleby.checkpoints.archive import UNPACKED_LIMIT, UNPACKED_RATIO
 from bartleby.checkpoints.tensors import MappedFile, StoredTensor
@@ -17,6 +18,33 @@ from bartleby.checkpoints.torch_file import read_torch_file
 from bartleby.errors import CheckpointError, raise_all
 
 MOST_MEMBERS = 10_000
+LONGEST_READ = 1 << 20
+"""Bytes of an archive read at once; a header that claims to be longer would be unpacked into memory whole."""
+
+DAMAGES = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, RecursionError, zlib.error, lzma.LZMAError)
+"""What reading a damaged archive raises, or one made to do harm."""
+
+
+class _Pieces:
+    """A stream that gives no more than a piece at once, whatever it is asked for."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= LONGEST_READ:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self.stream.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+class _Archive(tarfile.TarFile):
+    """A tar archive, packed or not, whose headers have to be short."""
+
+    def __init__(self, name: Any, mode: Any, fileobj: Any, **options: Any) -> None:
+        super().__init__(name, mode, _Pieces(fileobj), **options)
 
 
 @contextmanager
@@ -30,7 +58,7 @@ def original_folder(source: Path, workplace: Path) -> Iterator[Path]:
     if source.is_dir():
         yield source
         return
-    if not tarfile.is_tarfile(source):
+    if not _is_archive(source):
         yield source.parent
         return
     nearest = next(place for place in (workplace.parent, *workplace.parent.parents) if place.is_dir())
@@ -39,26 +67,34 @@ def original_folder(source: Path, workplace: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
+def _is_archive(source: Path) -> bool:
+    try:
+        with source.open("rb") as file, _Archive.open(fileobj=file):
+            return True
+    except DAMAGES:
+        return False
+
+
 def _unpack(archive: Path, folder: Path) -> None:
     """The plain files of an archive, by their names alone: no paths, links or devices."""
     room = UNPACKED_LIMIT + UNPACKED_RATIO * archive.stat().st_size
     try:
-        with tarfile.open(archive) as content:
+        with archive.open("rb") as packed, _Archive.open(fileobj=packed) as content:
             for count, member in enumerate(content):
                 name = PurePosixPath(member.name).name
-                if not member.isreg() or name.startswith("."):
-                    continue
-                room -= member.size
+                room -= member.size  # also of what is passed over, which has to be unpacked to get behind it
                 if room < 0 or count > MOST_MEMBERS:
                     raise CheckpointError(f"{archive} unpacks to more than any checkpoint does. Unpack it yourself.")
+                if not member.isreg() or name.startswith("."):
+                    continue
                 stream = content.extractfile(member)
                 if (folder / name).exists() or stream is None:
                     raise CheckpointError(f"{archive} has two files called {name}. Unpack it, and give one folder.")
                 with stream, (folder / name).open("xb") as file:
                     shutil.copyfileobj(stream, file)
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except CheckpointError:
+        raise
+    except DAMAGES as error:
         raise CheckpointError(f"{archive} cannot be unpacked: {error}. Download or copy it again.") from None
 
 
@@ -90,11 +126,11 @@ def read_state(model: Path, remedy: str) -> tuple[dict[str, Any], dict[str, Stor
     if not isinstance(state, dict):
         raise CheckpointError(f"{model} holds no `model`. {remedy}")
     others = [
-        str(name)[:99]
+        f"`{name[:99]}`" if type(name) is str else f"a key that is a {type(name).__name__}"
         for name, tensor in state.items()
         if type(name) is not str or not isinstance(tensor, StoredTensor)
     ]
     raise_all(
-        CheckpointError, [f"`{name}` under `model` is no tensor with a name. {remedy}" for name in others], str(model)
+        CheckpointError, [f"{name} under `model` is no tensor with a name. {remedy}" for name in others], str(model)
     )
     return content, dict(state)

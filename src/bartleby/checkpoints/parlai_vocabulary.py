@@ -54,7 +54,8 @@ class ParlaiVocabulary:
                 f"The embedding has {rows} rows, but {self.dictionary.name} has {len(self.tokens)} tokens. "
                 "Is this the dictionary of another model?"
             )
-        names = (f"__FP16_PAD_{number}__" for number in range(max(missing, 0)))
+            return
+        names = (f"__FP16_PAD_{number}__" for number in range(missing))
         self.tokens += [name.lower() if self.lower else name for name in names]
 
     def files(self, model_type: str, longest: int) -> dict[str, bytes]:

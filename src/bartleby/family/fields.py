@@ -40,7 +40,15 @@ class Check:
 
     def fault(self, name: str, value: Any) -> str | None:
         """The sentence that refuses `value` for the field `name`, or None when it is right."""
-        return None if self.accepts(value) else f"`{name}` must be {self.wanted}, but is {reprlib.repr(value)}."
+        return None if self.accepts(value) else f"`{name}` must be {self.wanted}, but is {shown(value)}."
+
+
+def shown(value: Any) -> str:
+    """A value in few words, whatever it is: Python does not show whole numbers of more than 4,300 digits."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return "a number of very many digits"
 
 
 class Alias:
