@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,26 @@ def test_a_text_is_written_whole(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="must be a folder"):
         made_folder(tmp_path / "a.json")
     assert made_folder(tmp_path / "b" / "c").is_dir()
+
+
+def test_a_text_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
+    write_whole(tmp_path / "a.json", "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(tmp_path / "a.json", "\ud800")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == "old"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_are_written_to_and_stay(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(tmp_path / "pipe", "{}")
+        assert os.read(reader, 9) == b"{}"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_the_error_of_bad_content_can_be_chosen(tmp_path: Path) -> None:

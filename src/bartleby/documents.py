@@ -84,11 +84,21 @@ def made_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def write_whole(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file at once or not at all."""
-    path = Path(path)
+    """Write a file at once or not at all; a pipe or device (/dev/stdout) is written to, never replaced.
+
+    Raises: OSError if the disk refuses, with what was there before still in place.
+    """
+    path = Path(path).absolute()
+    if (path.exists() and not path.is_file()) or path.parts[1:2] in (("dev",), ("proc",)):
+        path.write_text(text, encoding="utf-8")
+        return
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 @dataclass(frozen=True)

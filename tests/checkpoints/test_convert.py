@@ -128,6 +128,18 @@ def test_the_original_and_files_are_never_written_over(tmp_path: Path, target: s
         convert(tmp_path / "original" / "model.pt", tmp_path / target, ConversionOptions(replace=True))
 
 
+def test_a_link_to_the_weights_is_not_written_over_either(tmp_path: Path) -> None:
+    make(tmp_path / "blobs", "bart")
+    (tmp_path / "snapshot").mkdir()
+    for path in (tmp_path / "blobs").iterdir():
+        (tmp_path / "snapshot" / path.name).symlink_to(path)  # as the hub's cache has it
+    before = sorted(os.listdir(tmp_path / "snapshot"))
+    for target in ("blobs", "snapshot"):
+        with pytest.raises(CheckpointError, match="holds the original"):
+            convert(tmp_path / "snapshot" / "model.pt", tmp_path / target, ConversionOptions(replace=True))
+    assert sorted(os.listdir(tmp_path / "snapshot")) == before
+
+
 def test_nothing_is_left_of_a_conversion_that_failed(tmp_path: Path) -> None:
     state = save_fairseq(tmp_path / "original")
     state["encoder.layers.0.fc1.bias"][0] = 1e6

@@ -56,6 +56,7 @@ def test_a_folder_in_use_is_replaced_only_with_force(bartleby, tmp_path):
         (["--dtype", "int4"], 2, "`dtype` must be one of"),
         (["--preset", "gpt2"], 2, "`preset` must be one of"),
         (["--json", "."], 2, "`--json` must be a file"),
+        (["--json", "nowhere/report.json"], 2, "`--json` must be a file in a folder that is there"),
         (["--max-shard-size", "big"], 2, "`max_shard_size` must be"),
         (["--bpe", "nowhere"], 1, "encoder.json is missing"),
     ],

@@ -72,7 +72,8 @@ def _refuse_target(folder: Path, source: Path, may_replace: bool) -> None:
         raise CheckpointError(f"{folder} is a file, so no checkpoint can be written there. Choose a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not may_replace:
         raise CheckpointError(f"{folder} is not empty. Choose another, or replace what is there (`--force`).")
-    if folder.resolve() in (source.resolve(), source.resolve().parent):
+    # A file of the hub's cache is a link: neither where it is nor where it leads to is a place to write to.
+    if folder.resolve() in (source.resolve(), source.resolve().parent, source.parent.resolve()):
         raise CheckpointError(f"{folder} holds the original, which is left as it is. Choose another folder.")
 
 

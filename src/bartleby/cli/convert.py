@@ -42,13 +42,14 @@ def convert(
     """
     from bartleby.checkpoints.convert import ConversionOptions
     from bartleby.checkpoints.convert import convert as convert_checkpoint
+    from bartleby.documents import write_whole
 
-    if report is not None and report.is_dir():
-        raise OptionError(f"`--json` must be a file, but {report} is a folder.")
+    if report is not None and (report.is_dir() or not report.parent.is_dir()):
+        raise OptionError(f"`--json` must be a file in a folder that is there, but is {report}.")
     options = ConversionOptions(dtype, preset, bpe, force, max_shard_size)
     done = convert_checkpoint(source, folder, options)
     if report is not None:
-        report.write_text(json.dumps(done.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(report, json.dumps(done.as_dict(), indent=2, ensure_ascii=False) + "\n")
     print("\n".join(lines_of(done)))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from bartleby.backends.pytorch.heads import ConditionalGeneration
+from bartleby.documents import write_whole
 from bartleby.errors import CheckpointError, OptionError, raise_all
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.trainer import Trainer
@@ -57,7 +58,8 @@ class RunFolder:
         wanted: dict[str, Any] = json.loads(json.dumps(recipe))  # as it is read back: tuples become lists
         earlier = self.recipe
         if earlier is None:
-            write_text(self.path / RECIPE, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_whole(self.path / RECIPE, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
             return
         faults = [
             f"`{name}` is {wanted.get(name)!r} here, but {earlier.get(name)!r} there."
@@ -128,11 +130,3 @@ class RunFolder:
         """Only the newest checkpoints stay, and no draft that a kill left behind."""
         for leftover in [*self.checkpoints()[:-CHECKPOINTS_KEPT], *(self.path / "checkpoints").glob(".step-*")]:
             shutil.rmtree(leftover)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, first under a temporary name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
