@@ -87,6 +87,8 @@ def test_sampling_is_told_to_be_left_out(tmp_path):
     [
         (VerifyOptions(against="fairseq"), "`against` must be transformers"),
         (VerifyOptions(texts=0, new_tokens=0), "has 2 faults"),
+        (VerifyOptions(device="banana"), "`device` must be cpu, cuda"),
+        (VerifyOptions(device="cuda:99"), "there is no 'cuda:99'"),
         (VerifyOptions(plain_tokens=-1), "`plain_tokens` must be at least 0"),
     ],
 )

@@ -7,6 +7,7 @@ of the reference library are called alike.
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -155,6 +156,18 @@ class TorchSide:
         ids = torch.tensor([[*text, *[self.pad] * (width - len(text))] for text in texts], device=self.model.device)
         lengths = torch.tensor([len(text) for text in texts], device=self.model.device)
         return ids, (torch.arange(width, device=self.model.device) < lengths[:, None]).long()
+
+
+def device_fault(device: str) -> str | None:
+    """Why PyTorch cannot compute there; None if it can, or is not asked to."""
+    if device == "cpu":
+        return None
+    import torch
+
+    if not re.fullmatch(r"cuda(:\d+)?", device):
+        return f"`device` must be cpu, cuda or cuda:N, but is {device!r}."
+    number, there = int(device.partition(":")[2] or 0), torch.cuda.device_count()
+    return None if number < there else f"`device` must be one that is there, but of {there} there is no {device!r}."
 
 
 def until(ids: Sequence[int], ends: Sequence[int]) -> list[int]:

@@ -18,7 +18,7 @@ from bartleby.lab.outputs import AREA as FORWARD
 from bartleby.lab.outputs import Table, beside, output_checks, shape_checks
 from bartleby.lab.reference_library import AREA as LIBRARY
 from bartleby.lab.reference_library import reference_checks
-from bartleby.lab.sides import PlainSide, Side, TorchSide
+from bartleby.lab.sides import PlainSide, Side, TorchSide, device_fault
 from bartleby.lab.subject import RANDOM_LENGTHS, WRITERS, Subject
 from bartleby.lab.texts import AREA as TOKENIZER
 from bartleby.lab.texts import text_checks
@@ -57,6 +57,8 @@ class VerifyOptions:
             faults.append(f"`plain_tokens` must be at least 0, but is {self.plain_tokens}.")
         if self.against and find_spec(self.against) is None:
             faults.append(f"{self.against} is not installed. Run: pip install {self.against}")
+        if find_spec("torch") is not None and (fault := device_fault(self.device)):
+            faults.append(fault)
         raise_all(OptionError, faults, "verify")
 
 
