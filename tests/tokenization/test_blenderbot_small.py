@@ -242,6 +242,11 @@ def test_published_files_are_saved_byte_for_byte(shared: Path, tmp_path: Path) -
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
+def test_encoder_and_decoder_are_each_others_reverse(tokenizer: BlenderbotSmallTokenizer) -> None:
+    assert len(tokenizer.decoder) == len(tokenizer.encoder) == tokenizer.vocab_size
+    assert tokenizer.decoder[tokenizer.encoder["__start__"]] == "__start__"
+
+
 def test_without_a_token_for_the_unknown_nothing_is_encoded(tokenizer: BlenderbotSmallTokenizer) -> None:
     tokenizer.unk_token = None
     with pytest.raises(TokenizerError, match="needs an `unk_token`"):

@@ -173,6 +173,11 @@ class BlenderbotSmallTokenizer(PreTrainedTokenizer):
 
     # ---- tokens and text -----------------------------------------------------------------------------------------
 
+    @property
+    def decoder(self) -> dict[int, str]:
+        """Id -> token, as the published class means it: its backend has no such part."""
+        return {index: token for token, index in self.encoder.items()}
+
     def convert_tokens_to_ids(self, tokens: Any) -> Any:
         """The id of a token, or of each of several; letter case counts only for added tokens."""
         if isinstance(tokens, str) and tokens not in self.added_tokens_encoder:
