@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from bartleby.lab.decodings import compared, decoding_checks, judged, modes_of, plain_check, remembered
+from bartleby.lab.decodings import CACHES, compared, decoding_checks, judged, modes_of, plain_check, remembered
 from bartleby.lab.outputs import Table
 from bartleby.lab.sides import PlainSide, TorchSide
 from bartleby.lab.subject import Subject
@@ -38,7 +39,25 @@ def test_every_way_to_write_agrees(table):
     for mode in modes_of(table.subject, 6):
         found = [*decoding_checks(table, side, mode), plain_check(table, table.definition, side, mode, 4)]
         assert {check.verdict for check in found} == {"agrees"}
-        assert len(found) == (6 if mode.name == "greedy" else 5)
+        assert len(found) == (9 if mode.name == "greedy" else 5)
+
+
+class Drifting(TorchSide):
+    """A model whose steps say something else than its whole answers would."""
+
+    def steps(self, sources, options):
+        return [
+            (answer, logits + 0.01 * np.arange(len(logits))[:, None])
+            for answer, logits in super().steps(sources, options)
+        ]
+
+
+def test_steps_that_drift_from_the_definition_are_found_though_the_ids_are_right(table):
+    pytest.importorskip("torch")
+    side, greedy = Drifting.open(table.subject, "float32", "cpu"), modes_of(table.subject, 6)[0]
+    verdicts = {check.subject: check.verdict for check in decoding_checks(table, side, greedy)}
+    drifting = [name for name, verdict in verdicts.items() if verdict == "differs"]
+    assert drifting == [f"pytorch float32, greedy, {cache}, each step" for cache in CACHES]
 
 
 class Slipping(PlainSide):

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bartleby.errors import BartlebyError
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.resolution import length_bounds
 from bartleby.lab.checks import BOUNDS, Check, Verdict
-from bartleby.lab.outputs import Table, room_for
+from bartleby.lab.outputs import Table, beside, room_for
 from bartleby.lab.parting import Judge, Parting, partings
-from bartleby.lab.sides import Side
+from bartleby.lab.sides import Side, TorchSide
 from bartleby.lab.subject import Subject
 
 AREA = "decoding"
@@ -72,6 +72,13 @@ def modes_of(subject: Subject, new_tokens: int) -> list[Mode]:
     return modes
 
 
+CACHES: dict[str, dict[str, object]] = {
+    "growing cache": {},
+    "without cache": {"use_cache": False},
+    "static cache": {"cache_implementation": "static"},
+}
+"""How keys and values are kept, by the options that ask for it."""
+
 SINGLE_ROW = {
     "num_beams": 1,
     "num_beam_groups": 1,
@@ -85,7 +92,7 @@ SINGLE_ROW = {
 """What makes any options greedy."""
 
 
-def decoding_checks(table: Table, side: Side, mode: Mode) -> Iterator[Check]:
+def decoding_checks(table: Table, side: TorchSide, mode: Mode) -> Iterator[Check]:
     """One side in one mode: with other caches, and with other shapes of batch."""
     sources = table.subject.sources
 
@@ -95,9 +102,10 @@ def decoding_checks(table: Table, side: Side, mode: Mode) -> Iterator[Check]:
     base = remembered(written(mode.options))
     if mode.options.num_beams == 1:
         yield judged(table, side, mode, base(side))
-    variants = {
-        "without cache": written(mode.changed(use_cache=False)),
-        "static cache": written(mode.changed(cache_implementation="static")),
+        for cache, changes in CACHES.items():
+            yield stepwise(table, side, mode.changed(**changes), f"{side.name}, {mode.name}, {cache}, each step")
+    variants: dict[str, Write] = {
+        **{cache: written(mode.changed(**changes)) for cache, changes in CACHES.items() if changes},
         "alone": lambda each: [each.generate([source], mode.options)[0] for source in sources],
     }
     if room_for(table.subject):
@@ -108,6 +116,14 @@ def decoding_checks(table: Table, side: Side, mode: Mode) -> Iterator[Check]:
         yield compared(table, mode, (side, base), (side, variant), f"{side.name}, {mode.name}, {name}")
     if table.exact is not None and table.exact is not side:
         yield compared(table, mode, (side, base), (table.exact, base), f"{table.exact.name}, {mode.name}")
+
+
+def stepwise(table: Table, side: TorchSide, options: GenerationConfig, name: str) -> Check:
+    """The logits that greedy search saw in every step, beside those the definition has of the whole answer."""
+    judge = Judge(table.definition, table.subject.head, options)
+    found = side.steps(table.subject.sources, options)
+    exact = [judge.logits(source, answer) for source, (answer, _) in zip(table.subject.sources, found, strict=True)]
+    return replace(beside([logits for _, logits in found], exact, side, table.definition.name), area=AREA, subject=name)
 
 
 def judged(table: Table, side: Side, mode: Mode, answers: Sequence[Sequence[int]]) -> Check:
@@ -135,18 +151,20 @@ def compared(
     ours, theirs = base[1](base[0]), other[1](other[0])
     judge = Judge(table.definition, table.subject.head, mode.options)
     parted = partings(ours, theirs, table.subject.sources, judge)
-    beside = f"{base[0].name}, {mode.name}"
+    with_what = f"{base[0].name}, {mode.name}"
     if not parted:
-        return Check(AREA, name, "agrees", beside, remark=f"{len(ours)} answers, same ids")
+        return Check(AREA, name, "agrees", with_what, remark=f"{len(ours)} answers, same ids")
     worst = max(parting.margin for parting in parted)
     margin, bound = worst / table.scale, 2 * max(BOUNDS[base[0].dtype], BOUNDS[other[0].dtype])
     if margin <= bound:
-        return Check(AREA, name, "agrees", beside, margin, bound, f"a tie: {told(parted)}")
+        return Check(AREA, name, "agrees", with_what, margin, bound, f"a tie: {told(parted)}")
     if doubles is None and table.exact is not None and base[0] is other[0] is not table.exact:
         doubles = table.exact, table.exact
     if doubles is not None and base[1](doubles[0]) == other[1](doubles[1]):
-        return Check(AREA, name, "agrees", beside, margin, None, f"rounding, for in float64 they agree: {told(parted)}")
-    return Check(AREA, name, "differs", beside, margin, bound, told(parted))
+        return Check(
+            AREA, name, "agrees", with_what, margin, None, f"rounding, for in float64 they agree: {told(parted)}"
+        )
+    return Check(AREA, name, "differs", with_what, margin, bound, told(parted))
 
 
 def plain_check(table: Table, plain: Side, side: Side, mode: Mode, tokens: int) -> Check:

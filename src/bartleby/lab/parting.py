@@ -10,7 +10,7 @@ import numpy as np
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.resolution import start_id
 from bartleby.generation.rules import Scores, apply_rules, log_softmax, rules_for
-from bartleby.lab.sides import Side
+from bartleby.lab.sides import Array, Side
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,7 @@ class Judge:
     def scores(self, source: Sequence[int], answer: Sequence[int]) -> Scores:
         """What the rules leave of the scores of every next token: logits, of beams log-probabilities; (t, v)."""
         prompt = list(source) if self.head == "causal_lm" else [start_id(self.options)]
-        read = [*source, *answer] if self.head == "causal_lm" else source
-        logits = self.definition.forward([read], [answer])[0]
-        if self.head == "causal_lm":
-            logits = logits[len(source) - 1 : -1]
+        logits = self.logits(source, answer)
         rules = rules_for(self.options, len(prompt), [source])
         likely = log_softmax(logits) if self.options.num_beams > 1 else logits
         first = np.zeros(1, dtype=np.int64)
@@ -86,3 +83,9 @@ class Judge:
             for place in range(len(answer))
         ]
         return np.stack(ruled)
+
+    def logits(self, source: Sequence[int], answer: Sequence[int]) -> Array:
+        """What the definition says of every next token of an answer; (t, v)."""
+        if self.head != "causal_lm":
+            return self.definition.forward([source], [answer])[0]
+        return self.definition.forward([[*source, *answer]], [answer])[0][len(source) - 1 : -1]

@@ -6,6 +6,7 @@ of the reference library are called alike.
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import warnings
@@ -131,6 +132,26 @@ class TorchSide:
         if self.head != "causal_lm":
             return self._written(sources, options, room, start=1)
         return [self._written([source], options, 0, start=len(source))[0] for source in sources]
+
+    def steps(self, sources: Texts, options: GenerationConfig) -> list[tuple[list[int], Array]]:
+        """Each source's answer with the logits from which its tokens were chosen; this library's models only.
+
+        Shapes: logits (t, v).
+        """
+        told = copy.deepcopy(options)
+        told.return_dict_in_generate = told.output_logits = True
+        parts = [[source] for source in sources] if self.head == "causal_lm" else [sources]
+        found = []
+        for part in parts:
+            ids, mask = self._padded(part, 0)
+            with quiet():
+                output = self.model.generate(input_ids=ids, attention_mask=mask, generation_config=told)
+            start = ids.shape[1] if self.head == "causal_lm" else 1
+            for row, answer in enumerate(output.sequences.tolist()):
+                written = until(answer[start:], listed(options.eos_token_id))
+                logits = [step[row].double().cpu().numpy() for step in output.logits[: len(written)]]
+                found.append((written, np.stack(logits)))
+        return found
 
     def _written(self, sources: Texts, options: GenerationConfig, room: int, start: int) -> list[list[int]]:
         ids, mask = self._padded(sources, room)

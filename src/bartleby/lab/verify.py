@@ -116,7 +116,7 @@ class Run:
         self.is_large = subject.parameters > LARGE
         say("the definition")
         definition = PlainSide(subject, "float32" if self.is_large else "float64")
-        self.single: Side | None = None
+        self.single: TorchSide | None = None
         exact: Side | None = None
         if find_spec("torch") is not None:
             say("pytorch")
