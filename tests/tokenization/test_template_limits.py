@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bartleby.errors import TokenizerError
+from bartleby.tokenization import template_limits
 from bartleby.tokenization.chat_template import render
 from bartleby.tokenization.template_limits import LONGEST, MOST_STEPS
 
@@ -35,6 +36,14 @@ PATIENCE_SECONDS = 20  # each takes under one; machines are slow at times
         "{{ '{:{}}'.format(3, 1000000000) }}",
         "{{ '%1000000000d'|format(3) }}",
         "{{ 9 ** (9 ** 9) }}",
+        "{% set ns = namespace(n=9) %}{% for i in range(9) %}{% set ns.n = ns.n ** 64 %}{% endfor %}",
+        "{% set n = namespace(l=[0]) %}{% for i in range(50) %}{% set n.l = [n.l, n.l] %}{% endfor %}{{ n.l }}",
+        "{% set n = namespace(l=()) %}{% for i in range(50) %}{% set n.l = (n.l, n.l) %}{% endfor %}{{ 1 ~ n.l }}",
+        "{% set n = namespace(l={}) %}{% for i in range(50) %}{% set n.l = {1: n.l, 2: n.l} %}{% endfor %}{{ n.l }}",
+        "{% set n = namespace(l=0) %}{% for i in range(50) %}{% set n.l = dict(a=n.l, b=n.l) %}{% endfor %}{{ n.l }}",
+        "{% set n = namespace(l=[0]) %}{% for i in range(50) %}{% set n.l = [n.l] * 2 %}{% endfor %}{{ n.l|tojson }}",
+        "{{ ('a' * 100000).translate({97: 'b' * 100000}) }}",
+        "{{ lipsum(n=10000000) }}",
         "{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}",
         "{% for i in range(1000) %}{% for j in range(100) %}{{ 'a' * 100 }}{% endfor %}{% endfor %}",
     ],
@@ -59,11 +68,21 @@ def test_what_costs_too_much_is_refused_soon(template: str) -> None:
         ("{% macro f(x) %}<{{ x }}>{% endmacro %}{{ f('a') ~ f('b') }}", "<a><b>"),
         ("{{ messages|map(attribute='role')|join(', ') }} {{ ' a '|trim|center(5) }}.", "user   a  ."),
         ("{{ ['b', 'a']|sort|tojson }} {{ {'a': 1}|tojson(indent=2) }}", '["a", "b"] {\n  "a": 1\n}'),
+        ("{% for a, b in [(1, 2), (3, 4)] %}{{ a }}{{ b }}{% endfor %}{% set c, d = 5, 6 %}{{ d }}", "12346"),
+        ("{{ 'user' in ['user', 'bot'] }} {{ {'a': 'x'}['a'] }} {{ [1, 2] == [1, 2] }} {{ (1,) }}", "True x True (1,)"),
+        ("{% set n = namespace(a=1) %}{% set n.b = namespace(c=n) %}{{ n.b.c.a }}{{ n }}", "1<Namespace>"),
         ("{% set ns = namespace(n=0) %}{% for i in range(9) %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}", "36"),
     ],
 )
 def test_templates_mean_what_they_meant(template: str, text: str | None) -> None:
     assert render(template, CHAT, {}) == (text or "user: Hello")
+
+
+def test_slow_steps_are_stopped_by_the_time_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template_limits, "MOST_SECONDS", 0.2)
+    template = "{% set l = [0] * 400000 %}{% for i in range(90000) %}{% if 1 in l %}{% endif %}{% endfor %}"
+    with pytest.raises(TokenizerError, match=r"takes more than 0\.2 seconds"):
+        render(template, CHAT, {})
 
 
 def test_a_long_conversation_is_no_cost() -> None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from bartleby.errors import TokenizerError, need_extra, raise_all
 from bartleby.tokenization.calling import Calling
-from bartleby.tokenization.template_limits import limited_environment, new_budget, refuse_above
+from bartleby.tokenization.template_limits import bounded_filter, limited_environment, new_budget, refuse_above
 
 Conversation = Sequence[Mapping[str, Any]]
 NO_MARKS = "`{}` must be False: no template of this family marks what it needs."
@@ -157,7 +157,7 @@ def compiled(template: str) -> Any:
         return json.dumps(value, ensure_ascii=False, indent=indent)
 
     environment = limited_environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
-    environment.filters["tojson"] = tojson  # Jinja's own escapes for HTML
+    environment.filters["tojson"] = bounded_filter("tojson", tojson)  # Jinja's own escapes for HTML
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
     return environment.from_string(template)
