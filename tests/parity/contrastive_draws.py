@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
-from tests.parity.draws import Draw, draw
+from tests.parity.draws import Draw, Form, draw
 
-Form = Literal["encoder-decoder", "decoder"]
 FORMS: tuple[Form, ...] = ("encoder-decoder", "decoder")
 OF_BEAMS = ("length_penalty", "early_stopping")
 

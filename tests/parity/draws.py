@@ -7,7 +7,7 @@ Any implementation can be held against the published releases with these: build 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from tests.parity.random_models import random_fields, random_weights
 POSITIONS = 40
 Ids = list[list[list[int]]]
 """For every source its outputs, without the prompt."""
+Form = Literal["encoder-decoder", "decoder"]
+"""A whole model, or its decoder alone."""
 
 
 @dataclass(frozen=True)

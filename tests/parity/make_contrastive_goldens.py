@@ -24,30 +24,13 @@ GOLDENS = Path(__file__).parent / "goldens" / "contrastive.json"
 DRAWS = 12
 PER_LAYER = ("decoder_attentions", "cross_attentions", "decoder_hidden_states")
 FOLLOWED = 3
-CAUSAL = {
-    "bart": (transformers.BartConfig, transformers.BartForCausalLM),
-    "blenderbot": (transformers.BlenderbotConfig, transformers.BlenderbotForCausalLM),
-    "blenderbot-small": (transformers.BlenderbotSmallConfig, transformers.BlenderbotSmallForCausalLM),
-}
-
-
-def decoder_of(draw: Draw) -> Any:
-    """The release's decoder alone with the draw's weights."""
-    config_class, model_class = CAUSAL[draw.model_type]
-    fields = {name: getattr(draw.config, name) for name in releases.CONFIG_FIELDS}
-    model = model_class(config_class(**fields, is_decoder=True, is_encoder_decoder=False)).eval()
-    weights = draw.weights()
-    state = {name: torch.from_numpy(np.ascontiguousarray(weights[name])) for name in model.state_dict()}
-    model.load_state_dict(state)
-    model.generation_config = transformers.GenerationConfig()
-    return model
 
 
 def go_on(draw: Draw) -> Ids:
     """What the release's decoder writes after each source, cut behind the first end token."""
     ids = torch.tensor(draw.sources)
     with torch.no_grad():
-        rows = decoder_of(draw).generate(ids, attention_mask=torch.ones_like(ids), **draw.options).tolist()
+        rows = releases.decoder_of(draw).generate(ids, attention_mask=torch.ones_like(ids), **draw.options).tolist()
     return [[releases._cut(row[ids.shape[1] :], draw.options["eos_token_id"])] for row in rows]
 
 

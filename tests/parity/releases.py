@@ -17,6 +17,7 @@ MODELS = {
     "blenderbot": (transformers.BlenderbotConfig, transformers.BlenderbotForConditionalGeneration),
     "blenderbot-small": (transformers.BlenderbotSmallConfig, transformers.BlenderbotSmallForConditionalGeneration),
 }
+IS_RELEASE_4 = transformers.__version__.startswith("4.")
 CONFIG_FIELDS = (
     "vocab_size",
     "max_position_embeddings",
@@ -36,9 +37,37 @@ CONFIG_FIELDS = (
 def model_of(draw: Draw) -> Any:
     """The release's model with the draw's weights, in float64 where its masks allow it."""
     config_class, model_class = MODELS[draw.model_type]
-    config = config_class(**{name: getattr(draw.config, name) for name in CONFIG_FIELDS})
-    model = model_class(config).to(torch.float32 if transformers.__version__.startswith("4.") else torch.float64).eval()
-    state = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in draw.weights().items()}
+    fields, weights = as_published(draw)
+    return _filled(model_class(config_class(**fields)), weights)
+
+
+def decoder_of(draw: Draw) -> Any:
+    """The release's decoder alone."""
+    config_class, _ = MODELS[draw.model_type]
+    fields, weights = as_published(draw)
+    fields["encoder_layers"] = fields["decoder_layers"]  # 5.23 makes a cache of as many layers as the encoder has
+    config = config_class(**fields, is_decoder=True, is_encoder_decoder=False)
+    return _filled(transformers.AutoModelForCausalLM.from_config(config), weights)
+
+
+def as_published(draw: Draw) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of a config and weights.
+
+    From 4.57 on the decoder of Blenderbot-Small leaves its embeddings unscaled whatever the config says. Such a draw
+    gets a table that is scaled already, and the table as it was for an output head of its own.
+    """
+    fields = {name: getattr(draw.config, name) for name in CONFIG_FIELDS}
+    weights: dict[str, Any] = dict(draw.weights())
+    if draw.model_type == "blenderbot-small" and draw.config.scale_embedding and not IS_RELEASE_4:
+        fields |= {"scale_embedding": False, "tie_word_embeddings": False}
+        scaled = weights["model.shared.weight"] * draw.config.d_model**0.5
+        weights |= {name: scaled for name in weights if name.endswith(("embed_tokens.weight", "shared.weight"))}
+    return fields, weights
+
+
+def _filled(model: Any, weights: dict[str, Any]) -> Any:
+    model = model.to(torch.float32 if IS_RELEASE_4 else torch.float64).eval()
+    state = {name: torch.from_numpy(np.ascontiguousarray(weights[name])) for name in model.state_dict()}
     model.load_state_dict(state, strict=True)
     model.generation_config = transformers.GenerationConfig()  # what the draw says, and nothing from the config
     return model

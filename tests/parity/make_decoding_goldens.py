@@ -1,24 +1,20 @@
-"""Print what the installed release of transformers writes for draws of tests/parity/draws.py, as JSON.
+"""Print what the installed release of transformers writes for draws of draws.py, as JSON.
 
-    python scripts/make_decoding_goldens.py blenderbot-small 0-39 --scale-embedding true
+    PYTHONPATH=src:. python tests/parity/make_decoding_goldens.py blenderbot-small 0-39 --scale-embedding true
 
-Runs wherever torch, transformers and NumPy are; 4.37.2 made tests/parity/goldens/decoding/*.json.
+Runs wherever torch, transformers and NumPy are; 4.37.2 made goldens/decoding/blenderbot-small-4.37.2.json.
 """
 
 import argparse
 import json
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+import numpy
+import torch
+import transformers
 
-import numpy  # noqa: E402
-import torch  # noqa: E402
-import transformers  # noqa: E402
-
-from tests.parity import releases  # noqa: E402
-from tests.parity.draws import draw  # noqa: E402
+from tests.parity import releases
+from tests.parity.draws import draw
 
 parser = argparse.ArgumentParser()
 parser.add_argument("model_type", choices=releases.MODELS)
