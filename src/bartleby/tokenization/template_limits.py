@@ -165,7 +165,7 @@ def limited_environment(**options: Any) -> Any:
             tree: nodes.Template = Weighing().visit(super()._parse(*arguments))
             for node in tree.find_all((nodes.For, nodes.Macro, nodes.CallBlock)):
                 call = nodes.Call(nodes.EnvironmentAttribute("count"), [], [], None, None)
-                node.body.insert(0, nodes.Output([call], lineno=node.lineno))
+                node.body.insert(0, nodes.Output([call], lineno=node.lineno))  # type: ignore[attr-defined]
             for joined in list(tree.find_all(nodes.Concat)):  # `a ~ b` as `a + b`, which is intercepted
                 texts: list[nodes.Expr] = [nodes.Filter(part, "string", [], [], None, None) for part in joined.nodes]
                 joined.nodes = [reduce(nodes.Add, texts)]
