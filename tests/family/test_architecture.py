@@ -1,7 +1,9 @@
 import pytest
 
 from bartleby.errors import ConfigError
+from bartleby.family import architecture
 from bartleby.family.architecture import ARCHITECTURES, architecture_of
+from bartleby.family.config import BlenderbotConfig
 
 
 def test_only_blenderbot_normalises_before_its_sublayers_and_then_needs_a_last_norm() -> None:
@@ -25,3 +27,12 @@ def test_the_decoder_of_the_small_model_normalises_before_positions_are_added() 
 def test_an_unknown_model_is_refused_with_the_names_of_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"bart, blenderbot, blenderbot-small, but is 't5'"):
         architecture_of("t5")
+
+
+def test_a_callers_own_model_type_is_built_as_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(architecture, "ARCHITECTURES", dict(ARCHITECTURES))
+
+    class OwnConfig(BlenderbotConfig):
+        model_type = "own-blenderbot-of-this-test"
+
+    assert architecture_of(OwnConfig.model_type) == architecture_of("blenderbot")

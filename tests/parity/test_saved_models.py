@@ -15,7 +15,7 @@ transformers = pytest.importorskip("transformers", reason="needs the reference l
 
 from tests.backends.pytorch.saved_models import ALL, equal, small  # noqa: E402  after the skip
 
-PUBLISHED = [model for model in ALL if model.head not in ("encoder", "decoder")]
+PUBLISHED = [model for model in ALL if model.table_head not in ("encoder", "decoder")]
 each_class = pytest.mark.parametrize("model_class", PUBLISHED, ids=lambda model: model.__name__)
 
 

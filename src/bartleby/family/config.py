@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from bartleby.errors import ConfigError, raise_all
+from bartleby.family.architecture import share_architecture
 from bartleby.family.fields import (
     SIZE,
     Activation,
@@ -64,6 +65,11 @@ class PreTrainedConfig(Record):
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values"]
     is_composition: ClassVar[bool] = False
     remarks = ("num_hidden_layers",)  # version 4 wrote it beside `encoder_layers` and never built anything from it
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        parent = next(base for base in cls.__mro__[1:] if issubclass(base, PreTrainedConfig))
+        share_architecture(cls.model_type, parent.model_type)
 
     # Sizes
     vocab_size: Size = 50265

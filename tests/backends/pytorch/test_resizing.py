@@ -18,7 +18,7 @@ IDS = torch.tensor([[5, 6, 7, 2], [8, 9, 2, 1]])
 
 def hidden_of(model: Any, ids: torch.Tensor = IDS) -> torch.Tensor:
     with torch.no_grad():
-        if model.head in ("none", "conditional_generation"):
+        if model.table_head in ("none", "conditional_generation"):
             return model(ids, decoder_input_ids=ids)[0]
         return model(ids)[0]
 
@@ -41,7 +41,7 @@ def test_tokens_are_added_and_removed_everywhere(tmp_path: Path, model_class: An
     for old, new in zip(before, tables_of(model), strict=True):
         assert torch.equal(new[:50], old)
         assert torch.allclose(new[50:], old.mean(dim=0).expand(10, -1))
-    if model.head not in ("conditional_generation", "causal_lm"):
+    if model.table_head not in ("conditional_generation", "causal_lm"):
         assert torch.equal(hidden_of(model), hidden_of(untouched))
     else:
         assert hidden_of(model).shape[-1] == model.lm_head.out_features == 60
@@ -165,7 +165,7 @@ def test_a_model_reads_longer_texts_after_it(tmp_path: Path, model_class: Any, m
     assert equal(loaded, model)
     assert torch.equal(hidden_of(loaded, long), hidden_of(model, long))
     tables = model.get_position_embeddings()
-    both = model.head not in ("encoder", "decoder", "causal_lm")
+    both = model.table_head not in ("encoder", "decoder", "causal_lm")
     assert (len(tables) == 2) if both else (tables.num_embeddings == len(tables.weight))
 
 

@@ -35,7 +35,7 @@ class DecoderOnly(nn.Module):
 class CausalLM(Model, EntryPoints):
     """The decoder alone, as a language model; it looks at encoder states where they are given."""
 
-    head = "causal_lm"
+    table_head = "causal_lm"
     wrapper_class: ClassVar[type[DecoderOnly]]
     _tied_weights_keys: ClassVar[dict[str, str]] = {"lm_head.weight": "model.decoder.embed_tokens.weight"}
 

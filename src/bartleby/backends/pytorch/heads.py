@@ -33,7 +33,7 @@ from bartleby.family.config import PreTrainedConfig
 class Seq2SeqModel(Model):
     """Encoder and decoder over one token table, without a head."""
 
-    head = "none"
+    table_head = "none"
     encoder_class: ClassVar[type[Encoder]]
     decoder_class: ClassVar[type[Decoder]]
     _tied_weights_keys: ClassVar[dict[str, str]] = {
@@ -183,7 +183,7 @@ class HeadedModel(Model):
 class ConditionalGeneration(HeadedModel, EntryPoints):
     """A distribution over the next token: summaries, replies, filled masks."""
 
-    head = "conditional_generation"
+    table_head = "conditional_generation"
     _tied_weights_keys: ClassVar[dict[str, str]] = {
         **HeadedModel._tied_weights_keys,
         "lm_head.weight": "model.shared.weight",

@@ -53,12 +53,18 @@ class Model(PreTrainedModel):
         return {**inputs, "decoder_input_ids": ids} if needs_target else inputs
 
     def get_input_embeddings(self) -> nn.Module:
-        """The table of token vectors."""
-        raise NotImplementedError
+        """The table of token vectors: that of the bare model, for a class of a caller's own that stands on one."""
+        return self._bare().get_input_embeddings()
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Put another table of token vectors in its place, in all places that are tied to it."""
-        raise NotImplementedError
+        self._bare().set_input_embeddings(value)
+
+    def _bare(self) -> Model:
+        bare = self.base_model
+        if bare is self or not isinstance(bare, Model):
+            raise NotImplementedError(f"{type(self).__name__} must say itself which table of token vectors it has.")
+        return bare
 
     def get_output_embeddings(self) -> nn.Module | None:
         """The projection to scores of every token; None for models that give none."""
@@ -78,7 +84,8 @@ class Model(PreTrainedModel):
         """
         encoder = getattr(self.base_model, "encoder", self.base_model)
         layers: Any = getattr(encoder, "layers", ())
-        if self.head in ("decoder", "causal_lm") or any(layer not in range(len(layers)) for layer in heads_to_prune):
+        is_missing = any(layer not in range(len(layers)) for layer in heads_to_prune)
+        if self.table_head in ("decoder", "causal_lm") or is_missing:
             raise ConfigError(
                 f"Heads can be pruned in {len(layers)} encoder layers, but {heads_to_prune} names others."
             )

@@ -190,7 +190,7 @@ class Stack(Model):
 class Encoder(Stack):
     """Source tokens -> states that see each other in both directions."""
 
-    head = "encoder"
+    table_head = "encoder"
 
     def __init__(self, config: PreTrainedConfig, embed_tokens: nn.Embedding | None = None) -> None:
         layers: list[Layer] = [EncoderLayer(config, index) for index in range(config.encoder_layers)]
@@ -228,7 +228,7 @@ class Encoder(Stack):
 class Decoder(Stack):
     """Target tokens -> states that see what came before them and, where given, the source."""
 
-    head = "decoder"
+    table_head = "decoder"
 
     def __init__(self, config: PreTrainedConfig, embed_tokens: nn.Embedding | None = None) -> None:
         layers: list[Layer] = [DecoderLayer(config, index) for index in range(config.decoder_layers)]

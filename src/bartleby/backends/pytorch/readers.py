@@ -37,7 +37,7 @@ class ClassificationHead(nn.Module):
 class SequenceClassification(HeadedModel):
     """A label for a text, read off the decoder's state at its last eos."""
 
-    head = "sequence_classification"
+    table_head = "sequence_classification"
     accepts_loss_kwargs = False  # published trainers ask this before they pass `num_items_in_batch`
 
     def __init__(self, config: BartConfig) -> None:
@@ -97,7 +97,7 @@ class SequenceClassification(HeadedModel):
 class QuestionAnswering(HeadedModel):
     """Where in the text an answer starts and ends."""
 
-    head = "question_answering"
+    table_head = "question_answering"
     accepts_loss_kwargs = False
 
     def __init__(self, config: PreTrainedConfig) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from torch import Tensor
 
 from bartleby.backends.pytorch.loading.building import Building
-from bartleby.backends.pytorch.loading.loading import Generating, extra_parameters
+from bartleby.backends.pytorch.loading.loading import Generating, parameters_of
 from bartleby.backends.pytorch.loading.placement import name_of, stored
 from bartleby.checkpoints.folder import DEFAULT_SHARD_SIZE, save_folder
-from bartleby.checkpoints.names import own_name
 from bartleby.errors import CheckpointError, OptionError, raise_all
 from bartleby.family.config import PreTrainedConfig
-from bartleby.family.parameters import Head, Parameter, parameter_table
+from bartleby.family.parameters import Parameter
 
 UPLOAD = "save to a folder and upload it with `hf upload`"
 UNUSED_ARGUMENTS = ("token", "save_peft_format", "save_original_format")
@@ -50,12 +49,11 @@ class Saving(Building):
         refuse_other_forms(push_to_hub, safe_serialization, kwargs)
         if not is_main_process:
             return
-        extra = extra_parameters(self)
-        table = [*parameter_table(self.config, self.head), *extra.values()]
+        lines = parameters_of(self)
         state = self.state_dict() if state_dict is None else state_dict
-        faults = list(faults_of(table, self.head, state, parts_allowed=state_dict is not None))
+        faults = list(faults_of(lines, state, parts_allowed=state_dict is not None))
         raise_all(CheckpointError, faults, type(self).__name__)
-        names = [own_name(parameter.name, self.head) for parameter in table if parameter.tied_to is None]
+        names = [name for name, parameter in lines.items() if parameter.tied_to is None]
         options = self.generation_config if isinstance(self, Generating) else None
         save_folder(
             os.fspath(save_directory),
@@ -85,23 +83,21 @@ def refuse_other_forms(push_to_hub: bool, safe_serialization: bool, others: Mapp
     raise_all(OptionError, faults, "save_pretrained")
 
 
-def faults_of(
-    table: Iterable[Parameter], head: Head, state: Mapping[str, Tensor], parts_allowed: bool
-) -> Iterator[str]:
+def faults_of(lines: Mapping[str, Parameter], state: Mapping[str, Tensor], parts_allowed: bool) -> Iterator[str]:
     """How a state dict differs from the model its config describes: saved, it could not be loaded again.
 
     A caller's own may hold only some of the parameters, with `parts_allowed`.
     """
-    own = {parameter.name: own_name(parameter.name, head) for parameter in table}
-    for parameter in table:
-        tensor, source = state.get(own[parameter.name]), parameter.tied_to
+    own = {parameter.name: name for name, parameter in lines.items()}
+    for name, parameter in lines.items():
+        tensor, source = state.get(name), parameter.tied_to
         if tensor is None:
             if source is None and not parts_allowed:
                 yield f"`{parameter.name}` is missing."
         elif tuple(tensor.shape) != parameter.shape:
             shape = tuple(tensor.shape)
             yield f"`{parameter.name}` has shape {shape}, but the config says {parameter.shape}. Set the config right."
-        elif source is not None and not _is_same(tensor, state.get(own[source])):
+        elif source in own and not _is_same(tensor, state.get(own[source])):
             yield (
                 f"`{parameter.name}` and `{source}` differ, but the config ties them. "
                 "Call tie_weights, or set `tie_word_embeddings` to False."

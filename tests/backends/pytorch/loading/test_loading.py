@@ -39,11 +39,11 @@ STACKS = {"encoder": {"encoder"}, "decoder": {"decoder"}, "causal_lm": {"decoder
 
 
 def stacks_of(model_class: Any) -> set[str]:
-    return STACKS.get(model_class.head, {"encoder", "decoder"})
+    return STACKS.get(model_class.table_head, {"encoder", "decoder"})
 
 
 def weight_of(model: Any, stack: str) -> torch.Tensor:
-    body = model if model.head == stack else getattr(getattr(model, "model", model), stack)
+    body = model if model.table_head == stack else getattr(getattr(model, "model", model), stack)
     return body.layers[0].fc1.weight
 
 
@@ -206,6 +206,51 @@ def test_a_class_of_the_caller_s_own_is_saved_and_loaded_with_all_it_has(tmp_pat
     assert told["missing_keys"] == ["pooler.weight", "pooler.bias"]
     assert not again.pooler.bias.any()
     assert equal(again.model, model.model)
+
+
+class OnTheBareModel(models.BartPreTrainedModel):
+    """As research code does it: a published body, and anything beside it."""
+
+    def __init__(self, config: Any, labels: int = 2) -> None:
+        super().__init__(config)
+        self.model = models.BartModel(config)
+        self.head = torch.nn.Linear(config.d_model, labels)
+        self.post_init()
+
+
+class OnAnEncoder(models.BartPreTrainedModel):
+    """With names that begin as those of a bare model."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.encoder = models.BartEncoder(config)
+        self.decoder = torch.nn.Linear(config.d_model, config.vocab_size)
+        self.post_init()
+
+
+@pytest.mark.parametrize("model_class", [OnTheBareModel, OnAnEncoder])
+def test_a_class_made_of_published_parts_is_saved_and_loaded(tmp_path: Path, model_class: Any) -> None:
+    model = small(model_class)
+    model.save_pretrained(tmp_path)
+    loaded, told = model_class.from_pretrained(tmp_path, output_loading_info=True)
+    assert equal(model, loaded)
+    assert not any(told.values())
+
+
+def test_a_class_made_of_published_parts_stands_on_a_published_body(tmp_path: Path) -> None:
+    body = small(models.BartModel)
+    body.save_pretrained(tmp_path)
+    loaded, told = OnTheBareModel.from_pretrained(tmp_path, labels=5, output_loading_info=True)
+    assert equal(body, loaded.model)
+    assert sorted(told["missing_keys"]) == ["head.bias", "head.weight"]
+    assert loaded.head.out_features == 5
+    assert loaded.get_input_embeddings() is loaded.model.shared
+    loaded.resize_token_embeddings(body.config.vocab_size + 3)
+    assert loaded.model.encoder.embed_tokens.weight is loaded.model.shared.weight
+    loaded.set_input_embeddings(torch.nn.Embedding(9, body.config.d_model))
+    assert loaded.model.shared.num_embeddings == 9
+    with pytest.raises(NotImplementedError, match="OnAnEncoder must say itself"):
+        small(OnAnEncoder).get_input_embeddings()
 
 
 def test_one_device_may_be_named_in_any_way(tmp_path: Path) -> None:

@@ -55,10 +55,10 @@ def is_published(model_class: type) -> bool:
 
 
 class Building(nn.Module, metaclass=DrawnOnce):
-    """A config made into modules: `config_class` and `head` say which model a subclass is."""
+    """A config made into modules: `config_class` and `table_head` say which model a subclass is."""
 
     config_class: ClassVar[type[PreTrainedConfig]]
-    head: ClassVar[Head]
+    table_head: ClassVar[Head] = "none"
     hf_device_map: dict[str, str | int]
     """Where the weights are, for accelerate; only of models that were loaded with a `device_map`."""
 
@@ -135,7 +135,10 @@ class Building(nn.Module, metaclass=DrawnOnce):
             module.bias.zero_()
 
     def tie_weights(self) -> None:
-        """Make the tensors that the configuration ties one tensor; subclasses name them."""
+        """Make the tensors that the configuration ties one tensor; subclasses name theirs, others tie their parts'."""
+        for part in self.children():
+            if isinstance(part, Building):
+                part.tie_weights()
 
 
 def mark_drawn(model: nn.Module) -> None:

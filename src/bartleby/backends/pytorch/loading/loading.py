@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, overload, runtime_checkable
 
@@ -109,44 +110,61 @@ class Loading(Building):
             # Shapes without numbers; but a caller's own class may compute some when it is built.
             with default_dtype(dtype), torch.device("meta" if is_published(cls) else place):
                 model = build()
-            extra = extra_parameters(model)
-            table = [*parameter_table(model.config, cls.head), *extra.values()]
+            own = {parameter.name: name for name, parameter in parameters_of(model).items()}
+            table = list(parameters_of(model).values())
             found, report = match(file, table)
-            refuse_incomplete(report, {parameter.name for parameter in extra.values()}, options)
+            published = {parameter.name for parameter in parameter_table(model.config, cls.table_head)}
+            refuse_incomplete(report, own.keys() - published, options)
             copied = options.state_dict is not None or bool(options.disable_mmap)
             weights = tensors_of(file, table, found, Target(dtype, place, copied))
-            fill(model, table, weights, place)
+            fill(model, own, table, weights, place)
         tell(report, cls.__name__)
         if options.device_map is not None:
             model.hf_device_map = {"": place.type if place.index is None else place.index}
-        return model.eval(), loading_info(report, cls.head)
+        return model.eval(), loading_info(report, own)
 
 
-def extra_parameters(model: Building) -> dict[str, Parameter]:
-    """What a caller's own class has besides its table: its name in the model -> as a line of the table."""
+def parameters_of(model: Building) -> dict[str, Parameter]:
+    """All that is saved of a model and loaded into it: its name there -> its line of the table.
+
+    A caller's own class may stand on the bare model, on a part of it or on a published head, and have more besides.
+    """
+    table = parameter_table(model.config, model.table_head)
+    lines = {own_name(line.name, model.table_head): line for line in table}
     if is_published(type(model)):
-        return {}
-    known = {own_name(parameter.name, model.head) for parameter in parameter_table(model.config, model.head)}
-    stack = model.head if model.head in ("encoder", "decoder") else ""
-    return {
-        name: Parameter(canonical_name(name, stack), tuple(tensor.shape), "buffer")
-        for name, tensor in model.state_dict().items()
-        if name not in known and tensor.is_floating_point()
-    }
+        return lines
+    state = model.state_dict()
+    spellings = ((name, line) for own, line in lines.items() for name in (own, line.name))
+    lines = {name: line for name, line in spellings if name in state}
+    there = {line.name for line in lines.values()}
+    lines = {name: line if line.tied_to in there else replace(line, tied_to=None) for name, line in lines.items()}
+    stack = model.table_head if model.table_head in ("encoder", "decoder") else ""
+    for name, tensor in state.items():
+        if name not in lines and tensor.is_floating_point():
+            lines[name] = Parameter(canonical_name(name, stack), tuple(tensor.shape), "buffer")
+    return lines
 
 
-def fill(model: Building, table: Sequence[Parameter], weights: Mapping[str, Tensor], device: torch.device) -> None:
-    """Make `weights`, not copies of them, the model's own; modules that lack some are drawn at random first."""
+def fill(
+    model: Building,
+    own: Mapping[str, str],
+    table: Sequence[Parameter],
+    weights: Mapping[str, Tensor],
+    device: torch.device,
+) -> None:
+    """Make `weights`, not copies of them, the model's own; modules that lack some are drawn at random first.
+
+    `own` says what the model calls the parameters of the table.
+    """
     missing = [parameter.name for parameter in table if parameter.tied_to is None and parameter.name not in weights]
-    lacking = {own_name(name, model.head).rpartition(".")[0] for name in missing}
+    lacking = {own[name].rpartition(".")[0] for name in missing}
     for name, module in model.named_modules():  # in the order in which a new model is drawn
         if name in lacking and _has_no_numbers(module):
             module.to_empty(device=device, recurse=False)
             for buffer in module.buffers(recurse=False):
                 buffer.zero_()
             model._init_weights(module)
-    own = {own_name(name, model.head): tensor for name, tensor in weights.items()}
-    model.load_state_dict(own, strict=False, assign=True)
+    model.load_state_dict({own[name]: tensor for name, tensor in weights.items()}, strict=False, assign=True)
     model.tie_weights()
     mark_drawn(model)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from bartleby.backends.pytorch.loading.options import LoadingOptions
-from bartleby.checkpoints.names import HEADS, REMNANTS, LoadingReport, own_name
+from bartleby.checkpoints.names import HEADS, REMNANTS, LoadingReport
 from bartleby.errors import CheckpointError, MismatchError, raise_all
-from bartleby.family.parameters import Head
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +57,12 @@ class Keys(list[Any]):
         return not self == other
 
 
-def loading_info(report: LoadingReport, head: Head) -> dict[str, list[Any]]:
-    """The report in the published form; weights of another head count as unexpected there."""
-    mismatched = [(own_name(each.name, head), each.stored, each.expected) for each in report.mismatched]
+def loading_info(report: LoadingReport, own: Mapping[str, str]) -> dict[str, list[Any]]:
+    """The report in the published form, by the model's own names; weights of another head count as unexpected there."""
+    mismatched = [(own[each.name], each.stored, each.expected) for each in report.mismatched]
     of_other_heads = [name for name in report.unused if not REMNANTS.fullmatch(name)]
     return {
-        "missing_keys": Keys(own_name(name, head) for name in report.missing),
+        "missing_keys": Keys(own[name] for name in report.missing),
         "unexpected_keys": Keys([*report.unexpected, *of_other_heads]),
         "mismatched_keys": Keys(mismatched),
         "error_msgs": [],
