@@ -57,6 +57,19 @@ def test_a_pytorch_name_without_pytorch_says_what_to_install(monkeypatch):
         bartleby.BartModel  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("BartForConditionalGeneratoin", "Did you mean BartForConditionalGeneration"),
+        ("TFBartModel", "TensorFlow and Flax models are not in this release"),
+        ("zzz", "has no attribute 'zzz'"),
+    ],
+)
+def test_a_name_that_is_not_there_says_what_may_be_meant(name, said):
+    with pytest.raises(AttributeError, match=said):
+        getattr(bartleby, name)
+
+
 def test_every_error_is_public():
     own = {
         name

@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
     """Load a public name (PEP 562)."""
     module = _MODULE_OF.get(name)
     if module is None:
-        raise AttributeError(f"module 'bartleby' has no attribute {name!r}")
+        raise AttributeError(f"module 'bartleby' has no attribute {name!r}.{_hint(name)}")
     if module.startswith("bartleby.backends.pytorch."):
         from bartleby.errors import need_extra
 
@@ -38,6 +38,15 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(module), name)
     globals()[name] = value  # found without this function from now on
     return value
+
+
+def _hint(name: str) -> str:
+    from difflib import get_close_matches
+
+    if name.startswith(("TF", "Flax")):
+        return " TensorFlow and Flax models are not in this release; their weights are read by `from_tf`, `from_flax`."
+    near = get_close_matches(name, _MODULE_OF, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def __dir__() -> list[str]:

@@ -126,6 +126,8 @@ def test_a_conversation_can_be_taken_up_again(parrot, tokenizer):
         (["", "hi"], (), "A turn must have text"),
         ([], ("i am a cat.\ni like milk.",), "must be one line"),
         ([], ("",), "A persona line must have text"),
+        ([], "i am a cat.", r"must be a list of lines, but is one text. Pass \['i am a cat.'\]"),
+        ([5, "hi"], (), r"A turn must be a text, but is 5 \(int\)"),
     ],
 )
 def test_a_conversation_that_cannot_have_happened_is_refused(turns, personas, complaint):

@@ -243,6 +243,8 @@ class GenerationConfig(Options):
         """A config as it is; a config of another library, or a dictionary, by what it says."""
         if isinstance(options, GenerationConfig):
             return options
+        if not isinstance(options, Mapping) and not hasattr(options, "to_dict"):
+            raise OptionError(f"`generation_config` must be a GenerationConfig, but is {options!r:.80}.")
         return cls.from_dict(options if isinstance(options, Mapping) else options.to_dict())
 
     @staticmethod

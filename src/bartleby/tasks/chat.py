@@ -28,11 +28,13 @@ class Conversation:
     """What was said so far, oldest turn first: the user's and the model's in turn."""
 
     turns: list[str] = field(default_factory=list)
-    personas: tuple[str, ...] = ()
+    personas: Sequence[str] = ()
     """Lines that say who the model is: "i have two cats." They are never dropped."""
 
     def __post_init__(self) -> None:
         self.turns = [turn if place % 2 else checked(turn, "A turn") for place, turn in enumerate(self.turns)]
+        if isinstance(self.personas, str):
+            raise DataError(f"`personas` must be a list of lines, but is one text. Pass [{self.personas!r:.80}].")
         self.personas = tuple(checked(line, "A persona line") for line in self.personas)
         broken = [line for line in self.personas if len(line.splitlines()) > 1]
         if broken:
@@ -109,7 +111,7 @@ class Chat:
         Raises: HubError or CheckpointError if it cannot be loaded; OptionError if it is none for conversation or an
             option cannot be.
         """
-        conversation = Conversation(personas=tuple(personas))
+        conversation = Conversation(personas=personas)
         model = open_backend(name_or_path, backend)
         tokenizer = AutoTokenizer.from_pretrained(name_or_path)
         return cls(
@@ -157,8 +159,10 @@ class Chat:
 def checked(text: str, what: str) -> str:
     """`text` without the white space around it.
 
-    Raises: DataError if nothing is left, or it is no Unicode text.
+    Raises: DataError if it is no text, or no Unicode, or nothing is left.
     """
+    if not isinstance(text, str):
+        raise DataError(f"{what} must be a text, but is {text!r:.80} ({type(text).__name__}).")
     bare = text.strip()
     if not bare:
         raise DataError(

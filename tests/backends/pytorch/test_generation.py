@@ -268,12 +268,32 @@ def test_options_and_arguments_that_cannot_be_are_refused_with_a_reason() -> Non
     assert model.generate(ids, logits_processor=[]).shape[0] == 1
 
 
-def test_outputs_of_unequal_lengths_need_something_to_pad_with() -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"logits_processor": [5]}, "`logits_processor` must be a list of functions or objects to be called"),
+        ({"logits_processor": max}, "`logits_processor` must be a list .* but is <built-in function max>"),
+        ({"stopping_criteria": ["soon"]}, "`stopping_criteria` must be a list .* but is \\['soon'\\]"),
+        ({"prefix_allowed_tokens_fn": 5}, "`prefix_allowed_tokens_fn` must be a function, but is a int"),
+        ({"assistant_model": "bart"}, "`assistant_model` must be a model that writes, but is a str"),
+        ({"generation_config": 5}, "`generation_config` must be a GenerationConfig, but is 5"),
+    ],
+)
+def test_who_cannot_take_part_is_refused(given: dict[str, Any], said: str) -> None:
+    model = model_of("bart")
+    with pytest.raises(OptionError, match=said):
+        model.generate(**batch(model), **given)
+
+
+def test_without_a_token_to_pad_with_the_end_token_pads() -> None:
     model = model_of("bart")
     model.final_logits_bias[0, 2] += 3
     model.generation_config.pad_token_id = None
-    lengths = {len(text(row, 2)) for row in model.generate(**batch(model))}  # then the end token pads
+    rows = model.generate(**batch(model))
+    lengths = {len(text(row, 2)) for row in rows}
     assert len(lengths) > 1
+    shortest = min(rows, key=lambda row: len(text(row, 2)))
+    assert shortest[-2:].tolist() == [2, 2]
 
 
 def test_a_batch_to_train_on_can_be_written_from() -> None:

@@ -8,7 +8,7 @@ device wait, all rows stay and nothing is asked; nothing is decided row by row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -333,8 +333,17 @@ def calling(processor: Processor, pad: int, extras: Mapping[str, Any]) -> Rule:
 
 
 def check_company(company: Company, options: GenerationConfig) -> None:
-    """Raises: OptionError if someone cannot take part in what the options ask for."""
+    """Raises: OptionError if someone cannot take part in what the options ask for, or at all."""
     faults = []
+    for name, members in (
+        ("logits_processor", company.logits_processor),
+        ("stopping_criteria", company.stopping_criteria),
+    ):
+        if not isinstance(members, Iterable) or not all(map(callable, members)):
+            faults.append(f"`{name}` must be a list of functions or objects to be called, but is {members!r:.80}.")
+    allowed = company.prefix_allowed_tokens_fn
+    if allowed is not None and not callable(allowed):
+        faults.append(f"`prefix_allowed_tokens_fn` must be a function, but is a {type(allowed).__name__}.")
     if company.streamer is not None and options.num_beams > 1:
         faults.append("`streamer` must be None with beams: what they write is known only at the end.")
     if options.cache_implementation not in (None, "dynamic", "static"):

@@ -46,6 +46,17 @@ def test_encoder_states_are_taken_in_every_form() -> None:
         assert found is not None
         assert found.last_hidden_state is states
     assert given_states(None, torch.device("cpu")) is None
+    for form in (5, "states", (), {}, (5,)):
+        with pytest.raises(ShapeError, match="`encoder_outputs` must be what an encoder gave, but is a"):
+            given_states(form, torch.device("cpu"))
+
+
+def test_what_is_no_tensor_is_refused_with_the_remedy() -> None:
+    model = model_of("bart")
+    with pytest.raises(ShapeError, match=r"`input_ids` must be a tensor .* but is a list. Ask .* `return_tensors"):
+        model.generate([[5, 2]])
+    with pytest.raises(ShapeError, match=r"`attention_mask` must be a tensor of shape \(1, 2\), but is a list"):
+        model.generate(torch.tensor([[5, 2]]), attention_mask=[[1, 1]])
 
 
 def test_a_row_that_is_all_padding_is_refused() -> None:

@@ -283,6 +283,11 @@ def checked_ids(name: str, ids: Tensor | None, model: WritingModel) -> Tensor | 
     """The ids on the device. Checked here, because an accelerator cannot say which id was wrong."""
     if ids is None:
         return None
+    if not isinstance(ids, Tensor):
+        raise ShapeError(
+            f"`{name}` must be a tensor of ids of shape (batch, length), but is a {type(ids).__name__}. "
+            'Ask the tokenizer for `return_tensors="pt"`.'
+        )
     if ids.dim() != 2 or ids.is_floating_point() or 0 in ids.shape:
         raise ShapeError(f"`{name}` must be ids of shape (batch, length), but is {ids.dtype} {tuple(ids.shape)}.")
     lowest, highest = torch.stack(ids.aminmax()).tolist()
@@ -311,11 +316,14 @@ def given_states(encoder_outputs: Any, device: torch.device) -> BaseModelOutput 
     if isinstance(encoder_outputs, Tensor):
         encoder_outputs = (encoder_outputs,)
     fields = ("last_hidden_state", "hidden_states", "attentions")
-    if isinstance(encoder_outputs, tuple | list):
-        found = dict(zip(fields, encoder_outputs, strict=False))
-    else:
-        found = {name: encoder_outputs.get(name) for name in fields}
-    return BaseModelOutput(**{**found, "last_hidden_state": found["last_hidden_state"].to(device)})
+    is_row = isinstance(encoder_outputs, tuple | list)
+    said = dict(zip(fields, encoder_outputs, strict=False)) if is_row else encoder_outputs
+    found: dict[str, Any] = {name: said.get(name) for name in fields} if hasattr(said, "get") else {}
+    states = found.get("last_hidden_state")
+    if not isinstance(states, Tensor):
+        kind = type(encoder_outputs).__name__
+        raise ShapeError(f"`encoder_outputs` must be what an encoder gave, but is a {kind} without its states.")
+    return BaseModelOutput(**{**found, "last_hidden_state": states.to(device)})
 
 
 def _needed(mask: Tensor | None, device: torch.device) -> Tensor | None:
@@ -324,6 +332,8 @@ def _needed(mask: Tensor | None, device: torch.device) -> Tensor | None:
 
 
 def _check_mask(name: str, mask: Tensor | None, shape: torch.Size) -> None:
+    if mask is not None and not isinstance(mask, Tensor):
+        raise ShapeError(f"`{name}` must be a tensor of shape {tuple(shape)}, but is a {type(mask).__name__}.")
     if mask is not None and mask.shape != shape:
         raise ShapeError(f"`{name}` must have the shape of what it masks, {tuple(shape)}, but has {tuple(mask.shape)}.")
     if mask is not None and not bool(mask.any(dim=1).all()):
