@@ -57,7 +57,7 @@ def test_steps_that_drift_from_the_definition_are_found_though_the_ids_are_right
     side, greedy = Drifting.open(table.subject, "float32", "cpu"), modes_of(table.subject, 6)[0]
     verdicts = {check.subject: check.verdict for check in decoding_checks(table, side, greedy)}
     drifting = [name for name, verdict in verdicts.items() if verdict == "differs"]
-    assert drifting == [f"pytorch float32, greedy, {cache}, each step" for cache in CACHES]
+    assert drifting == [f"pytorch float32, greedy, {cache}, steps" for cache in CACHES]
 
 
 class Slipping(PlainSide):

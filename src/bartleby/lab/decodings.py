@@ -15,7 +15,7 @@ from bartleby.generation.config import GenerationConfig
 from bartleby.generation.resolution import length_bounds
 from bartleby.lab.checks import BOUNDS, Check, Verdict
 from bartleby.lab.outputs import Table, beside, room_for
-from bartleby.lab.parting import Judge, Parting, partings
+from bartleby.lab.parting import Parting, partings
 from bartleby.lab.sides import Side, TorchSide
 from bartleby.lab.subject import Subject
 
@@ -103,7 +103,7 @@ def decoding_checks(table: Table, side: TorchSide, mode: Mode) -> Iterator[Check
     if mode.options.num_beams == 1:
         yield judged(table, side, mode, base(side))
         for cache, changes in CACHES.items():
-            yield stepwise(table, side, mode.changed(**changes), f"{side.name}, {mode.name}, {cache}, each step")
+            yield stepwise(table, side, mode.changed(**changes), f"{side.name}, {mode.name}, {cache}, steps")
     variants: dict[str, Write] = {
         **{cache: written(mode.changed(**changes)) for cache, changes in CACHES.items() if changes},
         "alone": lambda each: [each.generate([source], mode.options)[0] for source in sources],
@@ -120,7 +120,7 @@ def decoding_checks(table: Table, side: TorchSide, mode: Mode) -> Iterator[Check
 
 def stepwise(table: Table, side: TorchSide, options: GenerationConfig, name: str) -> Check:
     """The logits that greedy search saw in every step, beside those the definition has of the whole answer."""
-    judge = Judge(table.definition, table.subject.head, options)
+    judge = table.judge(options)
     found = side.steps(table.subject.sources, options)
     exact = [judge.logits(source, answer) for source, (answer, _) in zip(table.subject.sources, found, strict=True)]
     return replace(beside([logits for _, logits in found], exact, side, table.definition.name), area=AREA, subject=name)
@@ -128,7 +128,7 @@ def stepwise(table: Table, side: TorchSide, options: GenerationConfig, name: str
 
 def judged(table: Table, side: Side, mode: Mode, answers: Sequence[Sequence[int]]) -> Check:
     """Greedy answers, every token of which must be the definition's own choice."""
-    judge = Judge(table.definition, table.subject.head, mode.options)
+    judge = table.judge(mode.options)
     pairs = list(zip(table.subject.sources, answers, strict=True))
     worst = max(judge.shortfall(source, answer) for source, answer in pairs)
     bound = 2 * BOUNDS[side.dtype]  # two scores, each off by as much
@@ -149,7 +149,7 @@ def compared(
 ) -> Check:
     """Two ways to write; where they part, whether rounding explains it. `doubles` are both sides in float64."""
     ours, theirs = base[1](base[0]), other[1](other[0])
-    judge = Judge(table.definition, table.subject.head, mode.options)
+    judge = table.judge(mode.options)
     parted = partings(ours, theirs, table.subject.sources, judge)
     with_what = f"{base[0].name}, {mode.name}"
     if not parted:

@@ -8,7 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
+from bartleby.generation.config import GenerationConfig
 from bartleby.lab.checks import BOUNDS, Check
+from bartleby.lab.parting import Judge, Known
 from bartleby.lab.sides import Array, Side
 from bartleby.lab.subject import Subject
 
@@ -24,6 +26,14 @@ class Table:
     subject: Subject
     definition: Side
     exact: Side | None
+
+    def judge(self, options: GenerationConfig) -> Judge:
+        """Who says how good an answer is, with these options."""
+        return Judge(self.definition, self.subject.head, options, self.known)
+
+    @cached_property
+    def known(self) -> Known:
+        return {}
 
     @cached_property
     def outputs(self) -> list[Array]:

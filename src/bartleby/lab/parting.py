@@ -12,6 +12,9 @@ from bartleby.generation.resolution import start_id
 from bartleby.generation.rules import Scores, apply_rules, log_softmax, rules_for
 from bartleby.lab.sides import Array, Side
 
+Known = dict[tuple[tuple[int, ...], tuple[int, ...]], Array]
+"""Source and answer -> the logits of the answer."""
+
 
 @dataclass(frozen=True)
 class Parting:
@@ -47,8 +50,10 @@ def partings(
 class Judge:
     """Scores answers as the definition does, rules included, in one reading of each."""
 
-    def __init__(self, definition: Side, head: str, options: GenerationConfig) -> None:
+    def __init__(self, definition: Side, head: str, options: GenerationConfig, known: Known | None = None) -> None:
+        """`known` is what the definition said before, which it need not be asked again: it is slow."""
         self.definition, self.head, self.options = definition, head, options
+        self.known = {} if known is None else known
 
     def margin(self, source: Sequence[int], one: Sequence[int], other: Sequence[int], place: int) -> float:
         """The difference between two answers that part at `place`."""
@@ -86,6 +91,9 @@ class Judge:
 
     def logits(self, source: Sequence[int], answer: Sequence[int]) -> Array:
         """What the definition says of every next token of an answer; (t, v)."""
-        if self.head != "causal_lm":
-            return self.definition.forward([source], [answer])[0]
-        return self.definition.forward([[*source, *answer]], [answer])[0][len(source) - 1 : -1]
+        key = (tuple(source), tuple(answer))
+        if key not in self.known:
+            alone = self.head == "causal_lm"
+            logits = self.definition.forward([[*source, *answer] if alone else source], [answer])[0]
+            self.known[key] = logits[len(source) - 1 : -1] if alone else logits
+        return self.known[key]

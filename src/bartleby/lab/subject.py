@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bartleby.checkpoints.convert_published import head_of
 from bartleby.checkpoints.folder import CheckpointFolder
 from bartleby.checkpoints.names import LoadingReport, Matched, match
 from bartleby.errors import BartlebyError
 from bartleby.family.config import PreTrainedConfig, config_from_dict
-from bartleby.family.parameters import Head, parameter_count, parameter_table
+from bartleby.family.parameters import Head, head_of, parameter_count, parameter_table
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.options import listed
 from bartleby.hub import resolve

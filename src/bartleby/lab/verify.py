@@ -166,7 +166,7 @@ class Run:
         if self.single is None:
             yield Check(DECODING, "pytorch", "skipped", remark=NO_TORCH)
             return
-        plain = PlainSide(self.subject, "float32")
+        plain = self.table.definition if self.is_large else PlainSide(self.subject, "float32")
         for mode in modes_of(self.subject, self.options.new_tokens):
             self.say(mode.name)
             yield from decoding_checks(self.table, self.single, mode)
