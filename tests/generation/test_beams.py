@@ -39,8 +39,16 @@ def test_drawn_candidates_are_distinct_and_as_likely_as_they_should_be() -> None
     rng = np.random.default_rng(0)
     draws = [find_candidates(totals, 1, rng)[0].token for _ in range(4000)]
     assert np.bincount(draws) / len(draws) == pytest.approx(probabilities, abs=0.03)
-    pairs = [tuple(found.token for found in find_candidates(totals, 2, rng)) for _ in range(50)]
-    assert all(one < other for one, other in pairs)  # distinct, and the more likely one first
+    pairs = [tuple(found.token for found in find_candidates(totals, 2, rng)) for _ in range(4000)]
+    assert all(one != other for one, other in pairs)
+    assert np.bincount([one for one, _ in pairs]) / len(pairs) == pytest.approx(probabilities, abs=0.03)  # as drawn
+
+
+def test_of_drawn_candidates_ends_count_as_drawn_and_beams_are_the_best() -> None:
+    beams = state([[3, 5], [3, 6]], [-1, -2])
+    found = [candidate(-3, 1, 9), candidate(-2, 0, EOS), candidate(-1.5, 1, EOS), candidate(-2.5, 0, 8)]
+    assert advance(beams, found, beam_options()) == [found[3], found[0]]
+    assert [one.score for one in beams.finished] == [-2 / 2]
 
 
 def test_ends_become_hypotheses_and_the_best_of_the_rest_become_beams() -> None:

@@ -92,16 +92,15 @@ class Beams:
 
 
 def find_candidates(totals: Scores, count: int, rng: np.random.Generator | None = None) -> list[Candidate]:
-    """The best `count` of all candidates, best first; with an `rng` drawn by their probability, without repetition.
+    """The best `count` of all candidates, best first; with an `rng` drawn by their probability, in the order drawn.
 
     Shapes: totals (n, v), the scores of the beams with each token added. An impossible candidate (-inf) is none.
     """
     flat = totals.ravel()
-    # The largest of log-probability + Gumbel noise are a draw without replacement (arXiv 1903.06059).
+    # The largest of log-probability + Gumbel noise are a draw without repetition (arXiv 1903.06059).
     keys = flat if rng is None else flat + rng.gumbel(size=flat.shape)
     possible = np.flatnonzero(np.isfinite(flat))
     chosen = possible[np.argsort(-keys[possible], kind="stable")[:count]]
-    chosen = chosen[np.argsort(-flat[chosen], kind="stable")]
     return [Candidate(flat[place], *divmod(int(place), totals.shape[1])) for place in chosen]
 
 
@@ -109,7 +108,7 @@ def advance(state: Beams, candidates: Sequence[Candidate], options: BeamOptions)
     """Finish what ends and write the next token of the rest into `state`; returns the candidates that became beams."""
     length = state.ids.shape[1] + 1
     is_full = length >= options.max_length
-    # An end counts only among the n best: the candidates behind them are there to go on with.
+    # An end counts only among the first n: the candidates behind them are there to go on with.
     ended = [one for one in candidates[: options.beams] if is_full or one.token in options.eos]
     for one in ended:
         ids = (*state.ids[one.beam, options.prompt_length :].tolist(), one.token)
@@ -117,7 +116,8 @@ def advance(state: Beams, candidates: Sequence[Candidate], options: BeamOptions)
         _finish(state, Hypothesis(ids, float(score), "eos" if one.token in options.eos else "length"), options)
     if not candidates:
         _finish_blocked(state, options)
-    going_on = [one for one in candidates if not is_full and one.token not in options.eos][: options.beams]
+    going_on = [one for one in candidates if not is_full and one.token not in options.eos]
+    going_on = sorted(going_on, key=lambda one: -one.score)[: options.beams]
     parents = [one.beam for one in going_on]
     tokens = np.array([one.token for one in going_on], dtype=np.int64)
     state.ids = np.concatenate([state.ids[parents], tokens[:, None]], axis=1)

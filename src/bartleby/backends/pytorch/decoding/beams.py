@@ -16,7 +16,7 @@ CHUNK = 64
 
 @dataclass
 class Candidates:
-    """The best ways to go on by one token, best first; (b, c). An impossible one has the score -inf and is none."""
+    """Ways to go on by one token, (b, c): the best, best first, or those drawn, as drawn. Of score -inf it is none."""
 
     scores: Tensor
     beams: Tensor
@@ -49,7 +49,7 @@ class Beams:
         possible = found.scores > IMPOSSIBLE
         reasons = self._ends(found, rows_before)
         n = self.options.num_beams
-        # An end counts only among the n best: the candidates behind them are there to go on with.
+        # An end counts only among the first n: the candidates behind them are there to go on with.
         ended = (possible & (reasons != GOING_ON))[:, :n]
         blocked = ~possible.any(dim=1)
         some = (True, True) if self.task.whole else torch.stack([ended.any(), blocked.any()]).tolist()
@@ -75,18 +75,15 @@ class Beams:
         totals = (scores.unflatten(0, (count, -1)) + self.scores[:, :, None]).flatten(1)  # (b, n·v)
         # Enough of them for n beams after every end token took its n.
         wanted = max(2, 1 + len(self.task.eos)) * n
-        if self.task.noise is None:
-            best, places = largest(totals, wanted)
-        else:
-            places = largest(totals + self.task.noise(self.sources, n, v).flatten(1), wanted)[1]
-            best, order = totals.gather(1, places).sort(dim=1, descending=True, stable=True)
-            places = places.gather(1, order)
-        return Candidates(best, places // v, places % v)
+        noise = None if self.task.noise is None else self.task.noise(self.sources, n, v).flatten(1)
+        best, places = largest(totals if noise is None else totals + noise, wanted)
+        scores = best if noise is None else totals.gather(1, places).masked_fill(best == IMPOSSIBLE, IMPOSSIBLE)
+        return Candidates(scores, places // v, places % v)
 
     def _go_on(self, found: Candidates, goes_on: Tensor, rows_before: int) -> Tensor:
         """The best n candidates that go on become the beams; returns the rows they come from."""
-        first = (~goes_on).byte().argsort(dim=1, stable=True)[:, : self.options.num_beams]
         scores = found.scores.masked_fill(~goes_on, IMPOSSIBLE)
+        first = scores.argsort(dim=1, descending=True, stable=True)[:, : self.options.num_beams]
         parents = found.beams.masked_fill(~goes_on, 0).gather(1, first)
         self.ids, self.trail = self._extended(parents, found.tokens.gather(1, first), rows_before)
         self.scores = scores.gather(1, first)
