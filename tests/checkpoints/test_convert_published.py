@@ -8,7 +8,7 @@ import pytest
 
 from bartleby.checkpoints import CheckpointFolder, open_weights, save_folder
 from bartleby.checkpoints.convert import ConversionOptions, convert
-from bartleby.checkpoints.convert_published import head_of, read_published
+from bartleby.checkpoints.convert_published import read_published
 from bartleby.checkpoints.msgpack_writing import write_msgpack
 from bartleby.checkpoints.tensors import held
 from bartleby.errors import CheckpointError
@@ -136,22 +136,6 @@ def test_options_are_kept_as_they_are(tmp_path: Path, tiny_chat: Path) -> None:
     before = json.loads((tmp_path / "chat" / "generation_config.json").read_text())
     convert(tmp_path / "chat", tmp_path / "out", ConversionOptions(dtype="float16"))
     assert json.loads((tmp_path / "out" / "generation_config.json").read_text()) == before
-
-
-@pytest.mark.parametrize(
-    ("architectures", "head"),
-    [
-        (["BartModel"], "none"),
-        (["BartForQuestionAnswering"], "question_answering"),
-        (["BartForCausalLM", "BartModel"], "causal_lm"),
-        ([], "conditional_generation"),
-        (None, "conditional_generation"),
-        ([3], "conditional_generation"),
-        (["Unheard"], "conditional_generation"),
-    ],
-)
-def test_the_head_is_that_of_the_class_in_the_config(architectures: list[str] | None, head: Head) -> None:
-    assert head_of(BartConfig(architectures=architectures)) == head
 
 
 def test_a_saved_folder_converts_to_itself(tmp_path: Path) -> None:

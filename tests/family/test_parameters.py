@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 
 from bartleby.family.config import BartConfig, BlenderbotConfig, BlenderbotSmallConfig, PreTrainedConfig
-from bartleby.family.parameters import Head, parameter_count, parameter_table
+from bartleby.family.parameters import Head, head_of, parameter_count, parameter_table
 
 
 def names(config: PreTrainedConfig, head: str = "conditional_generation") -> dict[str, tuple[int, ...]]:
@@ -80,3 +80,20 @@ def test_no_name_stands_twice() -> None:
     for head in get_args(Head):
         listed = [parameter.name for parameter in parameter_table(BartConfig(), head)]
         assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize(
+    ("architectures", "head"),
+    [
+        (["BartModel"], "none"),
+        (["BartEncoder"], "encoder"),
+        (["BartForQuestionAnswering"], "question_answering"),
+        (["BartForCausalLM", "BartModel"], "causal_lm"),
+        ([], "conditional_generation"),
+        (None, "conditional_generation"),
+        ([3], "conditional_generation"),
+        (["Unheard"], "conditional_generation"),
+    ],
+)
+def test_the_head_is_that_of_the_class_in_the_config(architectures: list[str] | None, head: Head) -> None:
+    assert head_of(BartConfig(architectures=architectures)) == head

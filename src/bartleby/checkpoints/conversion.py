@@ -18,9 +18,8 @@ from bartleby.checkpoints.names import STORED_FLOATS
 from bartleby.checkpoints.tensors import DTYPES, Array, StoredTensor, held
 from bartleby.errors import CheckpointError, ConfigError
 from bartleby.family.config import PreTrainedConfig, config_from_dict
-from bartleby.family.parameters import Head, parameter_table
+from bartleby.family.parameters import LOGITS_BIAS, Head, parameter_table
 
-LOGITS_BIAS = "final_logits_bias"
 FLOATS = ("float32", "float16", "bfloat16")
 """What a checkpoint may be written in."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from bartleby.checkpoints.conversion import FLOATS, ConversionReport, Original, recast
 from bartleby.checkpoints.convert_fairseq import read_fairseq
 from bartleby.checkpoints.convert_parlai import read_parlai
-from bartleby.checkpoints.convert_published import HEADS_BY_CLASS, TOKENIZER_FILES, read_published
+from bartleby.checkpoints.convert_published import TOKENIZER_FILES, read_published
 from bartleby.checkpoints.fitting import give_decoding
 from bartleby.checkpoints.folder import (
     CONFIG,
@@ -28,7 +28,7 @@ from bartleby.checkpoints.names import file_names
 from bartleby.checkpoints.originals import original_folder
 from bartleby.checkpoints.replacement import current_file
 from bartleby.errors import CheckpointError, OptionError
-from bartleby.family.parameters import parameter_table
+from bartleby.family.parameters import HEADS_BY_CLASS, parameter_table
 from bartleby.hub import WEIGHT_FILES
 
 CLASSES = {"bart": "Bart", "blenderbot": "Blenderbot", "blenderbot-small": "BlenderbotSmall"}

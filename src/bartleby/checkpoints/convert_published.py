@@ -12,8 +12,7 @@ from bartleby.checkpoints.layouts import is_turned
 from bartleby.checkpoints.names import HEADS, Matched, canonical_name, match
 from bartleby.checkpoints.tensors import StoredTensor
 from bartleby.errors import CheckpointError, raise_all
-from bartleby.family.config import PreTrainedConfig
-from bartleby.family.parameters import Head, Parameter, parameter_table
+from bartleby.family.parameters import Parameter, head_of, parameter_table
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -24,16 +23,6 @@ TOKENIZER_FILES = (
     "merges.txt",
     "chat_template.jinja",
 )
-HEADS_BY_CLASS: dict[str, Head] = {
-    "ForConditionalGeneration": "conditional_generation",
-    "ForSequenceClassification": "sequence_classification",
-    "ForQuestionAnswering": "question_answering",
-    "ForCausalLM": "causal_lm",
-    "Model": "none",
-    "Encoder": "encoder",
-    "Decoder": "decoder",
-}
-"""The ending of a class's name -> its head."""
 ORIGINS = {".h5": "TensorFlow", ".msgpack": "Flax", ".safetensors": "safetensors"}
 
 
@@ -55,13 +44,6 @@ def read_published(folder: Path, weights: Path) -> Original:
     moves = list(_moves(stored, table, matched))
     files = {name: (folder / name).read_bytes() for name in TOKENIZER_FILES if (folder / name).is_file()}
     return Original(_origin(stored.path), config, head, moves, files, checkpoint.generation_config)
-
-
-def head_of(config: PreTrainedConfig) -> Head:
-    """The head of the class that config.json names; the one that writes if it names none."""
-    named = [name for name in config.architectures or () if isinstance(name, str)]
-    found = (head for ending, head in HEADS_BY_CLASS.items() if named and named[0].endswith(ending))
-    return next(found, "conditional_generation")
 
 
 def _moves(stored: StoredWeights, table: Sequence[Parameter], matched: Matched) -> Iterator[Move]:

@@ -23,10 +23,9 @@ import numpy as np
 
 from bartleby.checkpoints.tensors import Array, StoredTensor
 from bartleby.errors import CheckpointError, raise_all
+from bartleby.family.parameters import LOGITS_BIAS, SHARED
 
-SHARED = "model.shared.weight"
 SHARED_IN_TENSORFLOW = "model.shared/model.shared/embeddings:0"
-LOGITS_BIAS = "final_logits_bias"
 HEADS = ("lm_head", "classification_head", "qa_outputs")
 STACKS = ("encoder", "decoder")
 

@@ -16,10 +16,9 @@ import numpy as np
 from bartleby.checkpoints.containers import StoredWeights
 from bartleby.checkpoints.tensors import StoredTensor, held
 from bartleby.errors import CheckpointError, raise_all
-from bartleby.family.parameters import SHARED, Head, Parameter
+from bartleby.family.parameters import LOGITS_BIAS, SHARED, Head, Parameter
 
 TIED = (SHARED, "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight")
-LOGITS_BIAS = "final_logits_bias"
 
 BARE = re.compile(r"(shared|encoder|decoder)\.")
 """How names begin in files of a bare model, which lack `model.`."""

@@ -16,7 +16,6 @@ from bartleby.errors import CheckpointError, OptionError, TokenizerError
 if TYPE_CHECKING:
     from bartleby.checkpoints.folder import CheckpointFolder
     from bartleby.family.config import PreTrainedConfig
-    from bartleby.family.parameters import Head
     from bartleby.family.presets import Preset
 
 Facts = dict[str, Any]
@@ -104,36 +103,24 @@ def facts_of_folder(name: str, folder: CheckpointFolder) -> Facts:
 def facts_of_config(config: PreTrainedConfig) -> Facts:
     """Sizes, switches and turn layout, which both kinds of checkpoint have."""
     from bartleby.family.architecture import architecture_of
-    from bartleby.family.parameters import parameter_count
+    from bartleby.family.parameters import head_of, parameter_count
     from bartleby.family.presets import layout_of
 
-    parameters = parameter_count(config, head_of(config))
+    head = head_of(config)
+    parameters = parameter_count(config, head)
     try:
         layout = asdict(layout_of(config))
     except OptionError:  # not made for conversation
         layout = None
     return {
         "model type": config.model_type,
-        "head": head_of(config),
+        "head": head,
         "parameters": parameters,
         "bytes": {dtype: parameters * size for dtype, size in BYTES.items()},
         "sizes": {size: getattr(config, size) for size in SIZES},
         "switches": {**asdict(architecture_of(config.model_type)), "scale_embedding": config.scale_embedding},
         "turn layout": layout,
     }
-
-
-def head_of(config: PreTrainedConfig) -> Head:
-    """The head that the class in config.json has; one that writes where none is named."""
-    heads: dict[str, Head] = {
-        "ForConditionalGeneration": "conditional_generation",
-        "ForSequenceClassification": "sequence_classification",
-        "ForQuestionAnswering": "question_answering",
-        "ForCausalLM": "causal_lm",
-        "Model": "none",
-    }
-    saved = (config.architectures or [""])[0]
-    return next((head for ending, head in heads.items() if saved.endswith(ending)), "conditional_generation")
 
 
 def facts_of_weights(folder: CheckpointFolder) -> Facts | None:

@@ -28,6 +28,17 @@ Kind = Literal["linear", "norm", "embedding", "buffer"]
 Side = Literal["encoder", "decoder"]
 
 SHARED = "model.shared.weight"
+LOGITS_BIAS = "final_logits_bias"
+HEADS_BY_CLASS: dict[str, Head] = {
+    "ForConditionalGeneration": "conditional_generation",
+    "ForSequenceClassification": "sequence_classification",
+    "ForQuestionAnswering": "question_answering",
+    "ForCausalLM": "causal_lm",
+    "Model": "none",
+    "Encoder": "encoder",
+    "Decoder": "decoder",
+}
+"""The ending of a class's name -> its head."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,13 @@ class Parameter:
     shape: tuple[int, ...]
     kind: Kind
     tied_to: str | None = None
+
+
+def head_of(config: PreTrainedConfig) -> Head:
+    """The head of the class that config.json names; the one that writes if it names none."""
+    named = [name for name in config.architectures or () if isinstance(name, str)]
+    found = (head for ending, head in HEADS_BY_CLASS.items() if named and named[0].endswith(ending))
+    return next(found, "conditional_generation")
 
 
 def parameter_table(config: PreTrainedConfig, head: Head = "conditional_generation") -> tuple[Parameter, ...]:
@@ -72,7 +90,7 @@ def _walk(config: PreTrainedConfig, head: Head) -> Iterator[Parameter]:
     yield from _stack(config, "decoder", tied_to=SHARED)
     if head == "conditional_generation":
         yield _lm_head(config, tied_to=SHARED)
-        yield Parameter("final_logits_bias", (1, config.vocab_size), "buffer")
+        yield Parameter(LOGITS_BIAS, (1, config.vocab_size), "buffer")
     elif head == "sequence_classification":
         yield from _linear("classification_head.dense", config.d_model, config.d_model)
         yield from _linear("classification_head.out_proj", config.num_labels, config.d_model)
