@@ -50,7 +50,7 @@ class PreTrainedModel(Loading, Saving, Resizing, Sizes, PublishedMasks):
         door.register(cls.config_class, cls, exist_ok=True)
 
     def set_attn_implementation(self, attn_implementation: str | None) -> None:
-        """Accept the published names of what is done anyway, see `loading_options.ATTENTION`.
+        """Accept the published names of what is done anyway, see `loading.options.ATTENTION`.
 
         Raises: OptionError for all others.
         """
