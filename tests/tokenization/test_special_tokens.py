@@ -26,14 +26,49 @@ def test_a_named_token_can_be_set_by_text_and_by_id(blenderbot: BlenderbotTokeni
     assert "mask_token" not in blenderbot.special_tokens_map
 
 
-def test_a_token_outside_the_vocabulary_is_not_silently_unknown(bart: BartTokenizer) -> None:
-    with pytest.raises(TokenizerError, match=r"tokenizer.add_special_tokens\({'pad_token': '\[PAD\]'}\)"):
-        bart.pad_token = "[PAD]"
+def test_a_token_outside_the_vocabulary_is_unknown_until_it_is_added(bart: BartTokenizer, caplog) -> None:
+    bart.pad_token = "[PAD]"
+    assert "tokenizer.add_special_tokens({'pad_token': '[PAD]'})" in caplog.text
+    assert (bart.pad_token, bart.pad_token_id, len(bart)) == ("[PAD]", bart.unk_token_id, 420)
+    assert bart.all_special_ids == [0, 2, 3, 3, 4]
+    assert bart(["a", "a b c"], padding=True)["input_ids"][0][-1] == bart.unk_token_id
     with pytest.raises(TokenizerError, match="`pad_token_id` 99999"):
         bart.pad_token_id = 99_999
+    caplog.clear()
     assert bart.add_special_tokens({"pad_token": "[PAD]"}) == 1
     assert bart.pad_token_id == 420 == len(bart) - 1
     assert bart(["a", "a b c"], padding=True)["input_ids"][0][-1] == 420
+    assert caplog.text == ""
+
+
+def test_a_token_of_the_pattern_is_unknown_until_it_is_added(bart: BartTokenizer) -> None:
+    bart.sep_token = "<new>"
+    hello = bart("Hello", add_special_tokens=False)["input_ids"]
+    unknown = bart.unk_token_id
+    assert bart("Hello")["input_ids"] == [0, *hello, unknown] == bart.build_inputs_with_special_tokens(hello)
+    assert bart.tokenize("<new>") != ["<new>"]
+    bart.add_tokens(["<new>"], special_tokens=True)
+    assert bart("Hello")["input_ids"] == [0, *hello, 420]
+
+
+def test_where_unk_is_missing_too_there_is_no_id(bart: BartTokenizer) -> None:
+    ids = bart("Hello")["input_ids"]
+    bart.unk_token = "<other>"
+    assert bart.unk_token_id is None
+    assert bart.all_special_ids == [0, 2, 1, 4]
+    assert bart("Hello")["input_ids"] == ids
+    bart.sep_token = "<new>"
+    assert bart.sep_token_id is None
+    with pytest.raises(TokenizerError, match="needs sep_token: set it, and add it to the vocabulary"):
+        bart("Hello")
+
+
+def test_a_token_that_was_only_named_is_added_when_it_is_loaded(bart: BartTokenizer, tmp_path) -> None:
+    bart.sep_token = "<new>"
+    bart.save_pretrained(tmp_path)
+    loaded = BartTokenizer.from_pretrained(tmp_path)
+    assert (loaded.sep_token, loaded.sep_token_id, len(loaded)) == ("<new>", 420, 421)
+    assert loaded("Hello")["input_ids"][-1] == 420
 
 
 def test_added_tokens_are_never_split(bart: BartTokenizer) -> None:

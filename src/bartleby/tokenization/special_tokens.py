@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from tokenizers import AddedToken, Tokenizer, processors
 
 from bartleby.errors import TokenizerError
+
+logger = logging.getLogger(__name__)
 
 Token = str | AddedToken
 
@@ -54,7 +57,10 @@ class TokenAsGiven:
 
 
 class NamedTokenId:
-    """An attribute such as `bos_token_id`: the id of the token, None without one; setting it picks the token by id."""
+    """An attribute such as `bos_token_id`: the id of the token, None without one; setting it picks the token by id.
+
+    A token that is not in the vocabulary yet has the id of `unk_token`, as in both published releases.
+    """
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name.removesuffix("_id")
@@ -63,7 +69,7 @@ class NamedTokenId:
         if instance is None:
             return self  # type: ignore[return-value]
         token = instance._named_tokens.get(self.name)
-        return None if token is None else instance._tokenizer.token_to_id(str(token))
+        return None if token is None else instance._id_of(str(token))
 
     def __set__(self, instance: SpecialTokens, value: int | None) -> None:
         token = None if value is None else instance._tokenizer.id_to_token(value)
@@ -171,8 +177,12 @@ class SpecialTokens:
         return self._ids_of(self.all_special_tokens)
 
     def _ids_of(self, tokens: Sequence[str]) -> list[int]:
-        ids = (self._tokenizer.token_to_id(token) for token in tokens)
-        return [index for index in ids if index is not None]
+        return [index for index in map(self._id_of, tokens) if index is not None]
+
+    def _id_of(self, token: str) -> int | None:
+        """Its id, else that of `unk_token`; None where the vocabulary has neither."""
+        ids = (self._tokenizer.token_to_id(each) for each in (token, str(self.unk_token)))
+        return next((index for index in ids if index is not None), None)
 
     # ---- adding --------------------------------------------------------------------------------------------------
 
@@ -233,13 +243,14 @@ class SpecialTokens:
         )
 
     def _set_named_token(self, name: str, value: Token | None) -> None:
-        """Raises: TokenizerError for a token the vocabulary lacks, which would silently become unk."""
+        """Tells of a token that the vocabulary lacks: it may be added later, and until then its id is that of unk."""
         if value is not None:
             [value] = checked_tokens([value], name)
             if self._tokenizer.token_to_id(str(value)) is None:
-                raise TokenizerError(
-                    f"`{name}` {str(value)!r} is not in the vocabulary. "
-                    f"Run: tokenizer.add_special_tokens({{{name!r}: {str(value)!r}}})"
+                logger.warning(
+                    "`%s` %r is not in the vocabulary, and has no id of its own until it is added. "
+                    "Run: tokenizer.add_special_tokens({%r: %r})",
+                    *(name, str(value), name, str(value)),
                 )
         before = self._named_tokens[name]
         self._named_tokens[name] = value
@@ -262,9 +273,13 @@ class SpecialTokens:
     def lacking_tokens(self) -> str | None:
         """Which tokens the pattern needs and are not set, as a refusal; None when all are."""
         used = sorted({name for pair in (False, True) for name, _ in self.template(pair) if not name.startswith("$")})
-        unset = [f"{name}_token" for name in used if self._named_tokens.get(f"{name}_token") is None]
+        unset = [f"{name}_token" for name in used if getattr(self, f"{name}_token_id") is None]
         pattern = self.special_tokens_pattern
-        return f"The pattern {pattern!r} needs {', '.join(unset)}: set it." if unset else None
+        return (
+            f"The pattern {pattern!r} needs {', '.join(unset)}: set it, and add it to the vocabulary."
+            if unset
+            else None
+        )
 
     def pattern_processor(self) -> Any:
         """A post-processor that lays sequences out in `special_tokens_pattern`; bare where a token of it is not set."""
