@@ -49,4 +49,4 @@ def labelled_logits(model: ConditionalGeneration, batch: Batch) -> tuple[Tensor,
         use_cache=False,
     ).last_hidden_state
     counted = labels != IGNORED_LABEL
-    return model.logits(hidden[counted]), labels[counted]
+    return model.lm_logits(hidden[counted]), labels[counted]

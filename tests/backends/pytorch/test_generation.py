@@ -201,6 +201,17 @@ def test_options_come_from_the_caller_then_the_given_config_then_the_model() -> 
     assert (config.max_length, config.eos_token_id) == (6, None)  # the caller's is left as it was
 
 
+def test_a_length_that_nobody_set_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    model = model_of("bart")
+    model.generation_config.max_length = 20
+    model.generate(**batch(model))
+    assert "Outputs end at 20 tokens, the default" in caplog.text
+    caplog.clear()
+    for set_by_caller in ({"max_length": 20}, {"max_new_tokens": 5}):
+        model.generate(**batch(model), **set_by_caller)
+    assert caplog.text == ""
+
+
 def test_a_fresh_model_is_decoded_as_its_configuration_says() -> None:
     config = CONFIG_CLASSES["blenderbot"](
         vocab_size=40, d_model=8, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=8, decoder_ffn_dim=8,

@@ -75,7 +75,7 @@ class PyTorchBackend:
             members = [place for place, prompt in enumerate(prompts) if len(prompt) == length]
             prepared = self._prepared([input_ids[place] for place in members], [prompts[place] for place in members])
             noise = SeededNoise(seed, members, self.model.device) if options.do_sample else None
-            outputs = hypotheses(self.model.write(prepared, options, noise), length)
+            outputs = hypotheses(self.model.write_prepared(prepared, options, noise), length)
             for place, output in zip(members, outputs, strict=True):
                 results[place] = output
         return results

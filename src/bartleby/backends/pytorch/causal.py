@@ -70,7 +70,7 @@ class CausalLM(Model, EntryPoints):
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
         self.lm_head = new_embeddings  # type: ignore[assignment]  # any projection will do
 
-    def logits(self, hidden: Tensor) -> Tensor:
+    def lm_logits(self, hidden: Tensor) -> Tensor:
         """Scores of every token; (…, d) -> (…, v)."""
         scores: Tensor = self.lm_head(hidden)
         return scores
@@ -117,7 +117,7 @@ class CausalLM(Model, EntryPoints):
             cache_position=cache_position,
             position_ids=position_ids,
         )
-        logits = self.logits(kept(outputs.last_hidden_state, logits_to_keep))
+        logits = self.lm_logits(kept(outputs.last_hidden_state, logits_to_keep))
         loss = None if labels is None else token_loss(logits, labels, num_items_in_batch)
         return as_asked(CausalLMOutputWithCrossAttentions(loss, logits, **rest_of(outputs)), self.config, return_dict)
 

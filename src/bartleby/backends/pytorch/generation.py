@@ -8,6 +8,7 @@ device wait, all rows stay and nothing is asked; nothing is decided row by row.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -49,11 +50,14 @@ from bartleby.errors import OptionError, raise_all
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.later_word import Beginning
 from bartleby.generation.mode import GenerationMode, mode_of
+from bartleby.generation.options import DEFAULTS
 from bartleby.generation.provenance import provenance
 from bartleby.generation.resolution import length_bounds, resolve_options
 from bartleby.generation.rules import CUTS, rules_for
 from bartleby.generation.streaming import told_of_errors
 from bartleby.generation.tracing import Tracer
+
+logger = logging.getLogger(__name__)
 
 SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
 LOOKS_AHEAD = (GenerationMode.CONTRASTIVE_SEARCH, GenerationMode.ASSISTED_GENERATION)
@@ -94,7 +98,7 @@ class GenerationMixin(PreTrainedModel):
     def get_decoder(self) -> Decoder:
         raise NotImplementedError
 
-    def logits(self, hidden: Tensor) -> Tensor:
+    def lm_logits(self, hidden: Tensor) -> Tensor:
         """Scores of every token; (…, d) -> (…, v)."""
         raise NotImplementedError
 
@@ -153,6 +157,7 @@ class GenerationMixin(PreTrainedModel):
         given, overrides = self._divided({name: value for name, value in kwargs.items() if name not in more})
         config = None if config is None else GenerationConfig.of(config)
         options = self._resolved(config, overrides)
+        _tell_of_default_length(options, kwargs)
         check_company(company, options)
         check_assistant(self, company.assistant_model, options)
         asked = Inputs(**given)
@@ -161,9 +166,11 @@ class GenerationMixin(PreTrainedModel):
         if is_traced:
             origins = provenance(options, overrides, self.generation_config, config)
             company = replace(company, tracer=Tracer(options, origins))
-        return self.decode(prepare(self, asked, options), options, company)
+        return self.decode_prepared(prepare(self, asked, options), options, company)
 
-    def decode(self, prepared: Prepared, options: GenerationConfig, company: Company) -> Tensor | GenerateOutput:
+    def decode_prepared(
+        self, prepared: Prepared, options: GenerationConfig, company: Company
+    ) -> Tensor | GenerateOutput:
         """Outputs as the published `generate` returns them."""
         groups = list(by_prompt_length(prepared))
         if len(groups) == 1:
@@ -190,11 +197,11 @@ class GenerationMixin(PreTrainedModel):
         sequences = rectangle(written, options, prepared.prompts.shape[1])
         if not options.return_dict_in_generate and company.tracer is None:
             return sequences
-        output = recorder.output(sequences, written, prepared, writer.cache)
+        output = recorder.output(sequences, written, prepared, writer.cache_to_show())
         output.trace = None if company.tracer is None else traced(written, prepared.prompts.shape[1], company)
         return output
 
-    def write(self, prepared: Prepared, options: GenerationConfig, noise: Noise | None) -> Written:
+    def write_prepared(self, prepared: Prepared, options: GenerationConfig, noise: Noise | None) -> Written:
         """The outputs of all sources, as the search leaves them."""
         company = Company()
         check_company(company, options)
@@ -253,7 +260,8 @@ class GenerationMixin(PreTrainedModel):
             or stops is not None
             or not on_cpu
             or options.cache_implementation == "static"
-            or has_a_say(self),
+            or has_a_say(self)
+            or prepared.past is not None,  # the caller's cache keeps all its rows
             pause=1 if follows or on_cpu else PAUSE_ON_ACCELERATORS,
             stops=stops,
             listener=recorder if follows else None,
@@ -357,6 +365,16 @@ def check_company(company: Company, options: GenerationConfig) -> None:
     if options.stop_strings is not None and company.tokenizer is None:
         faults.append("`stop_strings` needs the tokenizer whose tokens spell them. Pass `tokenizer` as well.")
     raise_all(OptionError, faults, "generate")
+
+
+def _tell_of_default_length(options: GenerationConfig, asked: Mapping[str, Any]) -> None:
+    """Log that nobody said how long outputs may be: they end early for no reason in sight."""
+    if options.max_new_tokens is None and options.max_length == DEFAULTS["max_length"] and "max_length" not in asked:
+        logger.warning(
+            "Outputs end at %s tokens, the default: neither the call nor the checkpoint says how long they may be. "
+            "Set `max_new_tokens`.",
+            options.max_length,
+        )
 
 
 def _stops(options: GenerationConfig, company: Company, recorder: Recorder | None) -> Callable[[Tensor], Tensor] | None:

@@ -212,7 +212,7 @@ class ConditionalGeneration(HeadedModel, EntryPoints):
         """The decoder inputs that teach `labels`; (b, t) -> (b, t)."""
         return shift_tokens_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
 
-    def logits(self, hidden: Tensor) -> Tensor:
+    def lm_logits(self, hidden: Tensor) -> Tensor:
         """Scores of every token; (…, d) -> (…, v)."""
         return self.lm_head(hidden) + self.final_logits_bias[0]
 
@@ -267,7 +267,7 @@ class ConditionalGeneration(HeadedModel, EntryPoints):
             return_dict=True,
             cache_position=cache_position,
         )
-        logits = self.logits(kept(outputs.last_hidden_state, logits_to_keep))
+        logits = self.lm_logits(kept(outputs.last_hidden_state, logits_to_keep))
         loss = None if labels is None else token_loss(logits, labels, num_items_in_batch)
         return as_asked(Seq2SeqLMOutput(loss, logits, **rest_of(outputs)), self.config, return_dict)
 

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
 
-from bartleby.backends.pytorch.cache import EncoderDecoderCache  # noqa: E402  after the skip
+from bartleby.backends.pytorch.cache import DynamicCache, EncoderDecoderCache  # noqa: E402  after the skip
 from bartleby.backends.pytorch.decoding.inputs import Inputs, by_prompt_length, given_states, prepare  # noqa: E402
 from bartleby.errors import LengthError, OptionError, ShapeError  # noqa: E402
 from tests.backends.pytorch.test_generation import batch, model_of, types  # noqa: E402
@@ -101,6 +101,8 @@ def test_writing_goes_on_from_an_earlier_call(model_type: str, options: dict[str
     expected = model.generate(**inputs, **lengths, **options, return_dict_in_generate=True)
     first = model.generate(**inputs, min_new_tokens=3, max_new_tokens=3, return_dict_in_generate=True)
     past = first.past_key_values
+    assert isinstance(past.self_attention_cache, DynamicCache)  # as published: it can grow
+    known = past.to_legacy_cache()
     past = {"ours": past, "tuple": past.to_legacy_cache(), "growing": EncoderDecoderCache(past.to_legacy_cache())}[form]
     again = model.generate(
         **inputs, decoder_input_ids=first.sequences, past_key_values=past, min_new_tokens=3, max_new_tokens=3,
@@ -113,7 +115,9 @@ def test_writing_goes_on_from_an_earlier_call(model_type: str, options: dict[str
     assert torch.equal(again.sequences, fresh.sequences)
     if "num_beams" not in options:
         assert torch.equal(again.sequences, expected.sequences)
-    if form == "growing" and not options:
+    if form != "tuple" and not options:
         assert past.get_seq_length() == 6  # written on, as published
+    if form == "growing" and "num_beams" not in options:  # also of sources that were finished before the others
+        assert {len(keys) for keys, *_ in past} == {3}
     with pytest.raises(LengthError, match="longer than the 3 tokens that `past_key_values` knows, but has 3"):
-        model.generate(**inputs, decoder_input_ids=first.sequences[:, :3], past_key_values=first.past_key_values)
+        model.generate(**inputs, decoder_input_ids=first.sequences[:, :3], past_key_values=known)

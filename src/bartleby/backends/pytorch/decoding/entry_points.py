@@ -234,7 +234,7 @@ class EntryPoints(GenerationMixin):
         options, company = self._options(call), _company(call.named)
         check_company(company, options)
         given = self._given(call)
-        output = self.decode(prepare(self, given, options), options, company)
+        output = self.decode_prepared(prepare(self, given, options), options, company)
         if isinstance(output, Tensor) or given.encoder_outputs is None:
             return output
         wanted = {"encoder_attentions": "attentions", "encoder_hidden_states": "hidden_states"}

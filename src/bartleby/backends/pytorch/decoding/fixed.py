@@ -69,6 +69,10 @@ class FixedWriter(ModelWriter):
         if self.cache is not None:
             _memories[self.model] = (self.key, self.cache)
 
+    def cache_to_show(self) -> Any:
+        """As it is: of a static cache, the room is what was asked for."""
+        return self.cache
+
     def step(self, ids: Tensor) -> Tensor:
         """As `Writer.step`; the host counts the tokens itself and asks the device nothing."""
         if self.cache is None:
@@ -105,7 +109,7 @@ class FixedWriter(ModelWriter):
             output_hidden_states=self.recorder.wants_hidden_states,
             return_dict=True,
         )
-        logits = self.model.logits(output.last_hidden_state[:, -1]).float()
+        logits = self.model.lm_logits(output.last_hidden_state[:, -1]).float()
         self.recorder.saw(logits, output)
         return logits
 
@@ -115,7 +119,7 @@ def score_next(model: WritingModel, **reading: Any) -> Tensor:
     output = model.get_decoder()(
         **reading, use_cache=True, output_attentions=False, output_hidden_states=False, return_dict=False
     )
-    return model.logits(output[0][:, -1]).float()
+    return model.lm_logits(output[0][:, -1]).float()
 
 
 @once

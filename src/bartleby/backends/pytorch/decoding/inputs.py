@@ -110,7 +110,7 @@ class WritingModel(Protocol):
 
     def get_decoder(self) -> Decoder: ...
 
-    def logits(self, hidden: Tensor) -> Tensor:
+    def lm_logits(self, hidden: Tensor) -> Tensor:
         """Scores of every token; (…, d) -> (…, v)."""
 
 

@@ -55,7 +55,7 @@ class ModelReader(ModelWriter):
 
     def score(self, states: Tensor) -> Tensor:
         """Float32 logits of what comes after each of `states`; (…, d) -> (…, v)."""
-        return self.model.logits(states).float()
+        return self.model.lm_logits(states).float()
 
     def saw(self, logits: Tensor, decoded: Decoded) -> None:
         """Show the recorder what led to a token: logits (r, v), and what the model made of the tokens before."""

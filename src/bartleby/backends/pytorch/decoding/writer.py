@@ -35,13 +35,21 @@ class ModelWriter:
         elif 0 <= _room(self.cache) < length:
             self.cache = moved(self.cache, StaticCache(length))
 
+    def cache_to_show(self) -> Any:
+        """What was read, as callers expect it: without room left over, so that it can grow."""
+        cache = self.cache
+        if not isinstance(cache, EncoderDecoderCache) or not isinstance(cache.self_attention_cache, StaticCache):
+            return cache
+        own = DynamicCache(cache.self_attention_cache)
+        return own if self.states is None else EncoderDecoderCache(own, cache.cross_attention_cache)
+
     def step(self, ids: Tensor) -> Tensor:
         """As `Writer.step`."""
         if self.cache is not None:
             self._match_rows(len(ids))
         output = self.read(ids, 0 if self.cache is None else self.cache.get_seq_length())
         assert output.last_hidden_state is not None
-        logits = self.model.logits(output.last_hidden_state[:, -1]).float()
+        logits = self.model.lm_logits(output.last_hidden_state[:, -1]).float()
         if self.recorder is not None:
             self.recorder.saw(logits, output)
         return logits
