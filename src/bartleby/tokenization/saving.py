@@ -196,8 +196,11 @@ class Saving(SpecialTokens):
     def _special_tokens_json(self) -> dict[str, Any]:
         by_text = {str(token): token for token in self._added_tokens().values()}
 
-        def fields(token: Any) -> dict[str, Any]:
-            return {key: value for key, value in token_as_dict(by_text[str(token)]).items() if key != "special"}
+        def fields(token: Any) -> dict[str, Any] | str:
+            token = by_text.get(str(token), token)  # one that was never added is as it was given
+            if isinstance(token, str):
+                return token
+            return {key: value for key, value in token_as_dict(token).items() if key != "special"}
 
         return {
             name: [fields(token) for token in value] if isinstance(value, list) else fields(value)
