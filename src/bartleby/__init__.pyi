@@ -154,6 +154,7 @@ from bartleby.errors import BartlebyError as BartlebyError
 from bartleby.errors import CheckpointError as CheckpointError
 from bartleby.errors import ConfigError as ConfigError
 from bartleby.errors import DataError as DataError
+from bartleby.errors import FieldError as FieldError
 from bartleby.errors import HubError as HubError
 from bartleby.errors import LengthError as LengthError
 from bartleby.errors import MismatchError as MismatchError

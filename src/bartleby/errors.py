@@ -2,6 +2,7 @@
 
 BartlebyError
 ├── ConfigError (ValueError)          a configuration that cannot be built, or sizes that contradict each other
+│   └── FieldError (TypeError)        an argument that is no field of a configuration
 ├── ShapeError (ValueError)           an array or tensor of the wrong rank or size
 ├── LengthError (ValueError)          more tokens than there are positions
 ├── VocabularyError (ValueError)      a token id outside the embedding table
@@ -32,6 +33,10 @@ class BartlebyError(Exception):
 
 class ConfigError(BartlebyError, ValueError):
     """A configuration that cannot be built."""
+
+
+class FieldError(ConfigError, TypeError):
+    """An argument that is no field of a configuration; Python calls such a thing a TypeError."""
 
 
 class ShapeError(BartlebyError, ValueError):

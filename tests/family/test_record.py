@@ -12,7 +12,7 @@ import pytest
 
 from bartleby import __version__, hub
 from bartleby.documents import JOURNAL, document_bytes
-from bartleby.errors import CheckpointError, ConfigError, HubError, OptionError
+from bartleby.errors import CheckpointError, ConfigError, FieldError, HubError, OptionError
 from bartleby.family.config import BartConfig, BlenderbotConfig, BlenderbotSmallConfig, PreTrainedConfig
 from bartleby.generation.config import GenerationConfig
 
@@ -137,7 +137,7 @@ def test_keywords_replace_fields_and_unused_ones_come_back():
 
 
 def test_a_mistyped_keyword_is_refused_with_a_suggestion():
-    with pytest.raises(ConfigError, match=r"`droput` is not a field\. Did you mean `dropout`"):
+    with pytest.raises(FieldError, match=r"`droput` is not a field\. Did you mean `dropout`"):
         BartConfig.from_dict({}, droput=0.2)
 
 

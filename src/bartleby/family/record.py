@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Self, get_origin, get_type_
 from bartleby.documents import current_file, read_document
 from bartleby.documents import made_folder as made_folder
 from bartleby.documents import write_whole as write_whole
-from bartleby.errors import CheckpointError, ConfigError, OptionError, raise_all
+from bartleby.errors import CheckpointError, ConfigError, FieldError, OptionError, raise_all
 from bartleby.family.fields import Alias, Check
 from bartleby.hub import resolve, take_hub_options
 
@@ -130,13 +130,14 @@ class Record:
 
         Asked of a class without a `model_type`, the one the dictionary names is made. Keywords that are no field are
         handed back with `return_unused_kwargs`, and refused without.
-        Raises: ConfigError if the dictionary is another model's, a keyword is no field, or a value is wrong.
+        Raises: ConfigError if the dictionary is another model's or a value is wrong; FieldError, which is one of those,
+            if a keyword is no field.
         """
         chosen = cls._class_reading(config_dict)
         known = {*chosen.checks, *chosen.arguments, *chosen.attribute_map, *config_dict}
         unused = {name: kwargs.pop(name) for name in sorted(set(kwargs) - known)}
         if not return_unused_kwargs:
-            raise_all(ConfigError, [_unknown(name, known) for name in unused], chosen.__name__)
+            raise_all(FieldError, [_unknown(name, known) for name in unused], chosen.__name__)
         file, faults = chosen._by_field(config_dict)
         changes, more = chosen._by_field(kwargs)
         raise_all(ConfigError, [*faults, *more], chosen.__name__)

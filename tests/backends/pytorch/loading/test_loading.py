@@ -75,8 +75,11 @@ def test_the_config_is_the_file_s_with_the_caller_s_changes(tmp_path: Path) -> N
     assert own.attention_dropout != 0.3  # the caller's is left as it was
     own.save_pretrained(tmp_path / "config")
     assert load(tmp_path / "model", config=tmp_path / "config").config.dropout == 0.7
-    with pytest.raises(ConfigError, match=r"`scale_embeddings` is not a field\. Did you mean `scale_embedding`"):
+    with pytest.raises(
+        ConfigError, match=r"`scale_embeddings` is not a field\. Did you mean `scale_embedding`"
+    ) as caught:
         load(tmp_path / "model", scale_embeddings=True)
+    assert isinstance(caught.value, TypeError)  # as Python's own would be
     with pytest.raises(ConfigError, match=r"for BartConfig, but is 'blenderbot-small'\. Use BlenderbotSmallConfig"):
         models.BartModel.from_pretrained(tmp_path / "model")
 
