@@ -7,6 +7,9 @@ import pytest
 
 import bartleby
 
+ELSEWHERE = re.compile(r"summarize|examples/s$|core/|utils/bpe|data/dictionary|models/bart")
+"""The task that CONTRIBUTING.md makes up, figures a second, and files of fairseq and ParlAI."""
+
 
 @pytest.fixture(scope="module")
 def project(root):
@@ -44,3 +47,18 @@ def test_every_page_of_the_documentation_is_in_its_index(root):
     linked = {(root / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#]+)\)", index)}
     assert [str(page) for page in linked if not page.is_file()] == []
     assert {page.resolve() for page in (root / "docs").rglob("*.md")} - linked == {root / "docs" / "index.md"}
+
+
+def test_every_file_that_is_named_is_there(root):
+    """In what is to be read, and in the docstrings and comments of the code."""
+    rooted = r"\b(?:src|tests|docs|scripts|benchmarks|examples)/[\w./-]*[\w]"
+    below = r"`((?:\w+/)+\w+\.(?:py|md))`"
+    places = (root, root / "src", root / "src" / "bartleby")
+    pages = [*root.glob("*.md"), *root.glob("docs/*.md"), *root.glob("benchmarks/*.py"), *root.glob("src/**/*.py")]
+    missing = set()
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for name in [*re.findall(rooted, text), *re.findall(below, text)]:
+            if not any((place / name).exists() for place in places) and not ELSEWHERE.search(name):
+                missing.add(f"{page.relative_to(root)}: {name}")
+    assert missing == set()
