@@ -102,6 +102,7 @@ def test_tokens_of_every_kind_must_lie_in_the_vocabulary() -> None:
         ({"temperature": 0.7, "top_k": 5}, ["temperature", "top_k"]),
         ({"top_k": 0, "top_p": 0}, ["top_k", "top_p"]),
         ({"temperature": 0.7, "do_sample": True}, []),
+        ({"temperature": 0}, ["temperature"]),  # how many scripts ask for the best token
         ({"penalty_alpha": 0.6, "top_k": 4}, []),
         ({"penalty_alpha": 0.6, "num_beams": 2}, ["penalty_alpha"]),
         ({"early_stopping": True, "length_penalty": 2.0}, ["early_stopping", "length_penalty"]),

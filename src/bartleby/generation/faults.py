@@ -18,6 +18,7 @@ TOKEN_OPTIONS = (
     "eos_token_id",
     "decoder_start_token_id",
 )
+LOWEST_TEMPERATURE = 1e-9
 SAMPLING_ONLY = ("temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
 BEAMS_ONLY = ("early_stopping", "length_penalty")
 EXTRA_OUTPUTS = ("output_attentions", "output_hidden_states", "output_scores", "output_logits")
@@ -64,6 +65,11 @@ def _between_lengths(options: Options) -> Iterator[str]:
 
 
 def _between_counts(options: Options) -> Iterator[str]:
+    if options.do_sample and options.temperature < LOWEST_TEMPERATURE:
+        yield (
+            f"`temperature` must be at least {LOWEST_TEMPERATURE:g} with `do_sample`, but is {options.temperature}. "
+            "For the best token always, set `do_sample=False`."
+        )
     if not options.do_sample and options.num_return_sequences > options.num_beams:
         yield (
             f"`num_return_sequences` must be at most `num_beams` ({options.num_beams}) unless `do_sample` is True, "

@@ -60,7 +60,7 @@ class Options:
     early_stopping: EarlyStopping = False
 
     # What sampling draws from
-    temperature: Factor = 1.0
+    temperature: Penalty = 1.0
     top_k: Count = 50
     top_p: Probability = 1.0
     min_p: Probability | None = None
