@@ -107,6 +107,19 @@ def test_who_cannot_help_is_refused_with_all_reasons() -> None:
     assert check_assistant(model, None, GenerationConfig(num_beams=2)) is None
 
 
+def test_a_model_of_another_library_is_refused() -> None:
+    transformers = pytest.importorskip("transformers", reason="needs the reference library")
+    model = model_of("bart")
+    other = transformers.BartForCausalLM(transformers.BartConfig(**model.config.to_diff_dict()))
+    for assistant, said in (
+        (other, "a BartForCausalLM of transformers"),
+        (model.get_decoder(), "a BartDecoder of bartleby"),
+        (torch.nn.Linear(2, 2), "a Linear of torch"),
+    ):
+        with pytest.raises(OptionError, match=f"must be a model that writes, but is {said}.* Load one by bartleby's"):
+            model.generate(torch.tensor([SOURCES[0]]), assistant_model=assistant)
+
+
 def test_sources_are_looked_through_without_their_padding() -> None:
     model = model_of("bart")
     options = model.generation_config

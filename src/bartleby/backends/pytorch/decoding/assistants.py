@@ -85,8 +85,12 @@ def _assistant_faults(model: WritingModel, assistant: WritingModel | None, optio
         return
     if options.prompt_lookup_num_tokens is not None:
         yield "`assistant_model` and `prompt_lookup_num_tokens` both write ahead. Set only one of them."
-    if not hasattr(assistant, "get_decoder"):
-        yield f"`assistant_model` must be a model that writes, but is a {type(assistant).__name__}."
+    if not hasattr(assistant, "lm_logits"):
+        kind = type(assistant)
+        yield (
+            f"`assistant_model` must be a model that writes, but is a {kind.__name__} of {kind.__module__}. "
+            "Load one by bartleby's AutoModelForSeq2SeqLM or AutoModelForCausalLM."
+        )
         return
     ours, theirs = model.config, assistant.config
     if ours.vocab_size != theirs.vocab_size:
