@@ -58,3 +58,10 @@ def test_all_faults_are_told_at_once():
     with pytest.raises(ConfigError) as caught:
         raise_all(ConfigError, ["first", "second", "third"], "config.json")
     assert str(caught.value).splitlines() == ["config.json has 3 faults:", "  - first", "  - second", "  - third"]
+
+
+def test_faults_inside_a_fault_stand_further_in():
+    with pytest.raises(ConfigError) as caught:
+        raise_all(ConfigError, ["first", "BartConfig has 2 faults:\n  - one\n  - two"], "model.pt")
+    lines = ["model.pt has 2 faults:", "  - first", "  - BartConfig has 2 faults:", "    - one", "    - two"]
+    assert str(caught.value).splitlines() == lines

@@ -119,4 +119,9 @@ def raise_all(error: type[BartlebyError], faults: Sequence[str], subject: str) -
     if len(faults) == 1:
         raise error(f"{subject}: {faults[0]}")
     if faults:
-        raise error(f"{subject} has {len(faults)} faults:\n" + "\n".join(f"  - {fault}" for fault in faults))
+        raise error(f"{subject} has {len(faults)} faults:\n" + "\n".join(f"  - {_indented(fault)}" for fault in faults))
+
+
+def _indented(fault: str) -> str:
+    """A fault that is a list of faults itself stands further in."""
+    return fault.replace("\n", "\n  ")

@@ -85,6 +85,7 @@ def test_the_models_are_where_they_were(served, name):
         ("from transformers import TFBartModel", "no TensorFlow models"),
         ("import transformers.models.t5", r"serves no transformers\.models\.t5\. .*transformers\.models\.bart"),
         ("from transformers.models.bart import modeling_tf_bart", r"serves no transformers.*modeling_bart"),
+        ("__import__('importlib').import_module('transformers.')", r"serves no transformers\.\. Served are"),
         ("from transformers.modeling_outputs import Foo", r"`dir\(transformers.modeling_outputs\)` lists"),
     ],
 )

@@ -57,7 +57,7 @@ class Server(MetaPathFinder, Loader):
         if fullname in SERVED:
             return ModuleSpec(fullname, self, origin="served by bartleby", is_package=True)
         parent, _, name = fullname.rpartition(".")
-        if name[0].isupper() and parent in SERVED:
+        if name[:1].isupper() and parent in SERVED:
             near = get_close_matches(name, dir(import_module(parent)), n=1)
             hint = f" Did you mean {near[0]}?" if near else f" `dir({parent})` lists what it has."
             raise ImportError(f"bartleby serves {parent}, but no {name} in it.{_hint(name) or hint}")
