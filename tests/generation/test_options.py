@@ -9,7 +9,6 @@ UNCHECKED = {  # nothing but their default is accepted, or they decide nothing
     "dola_layers",
     "watermarking_config",
     "speculation_type",
-    "compile_config",
     "continuous_batching_config",
     "transformers_version",
 }

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Self, overload
 from bartleby.errors import OptionError, raise_all
 from bartleby.family.fields import is_number, is_whole
 from bartleby.family.record import made_folder, read_json, write_whole
+from bartleby.generation.compiling import CompileConfig
 from bartleby.generation.faults import (
     EXTRA_OUTPUTS,
     contradictions,
@@ -218,7 +219,7 @@ class GenerationConfig(Options):
 
         Raises: OptionError naming the first thing that JSON cannot hold.
         """
-        return self._to_text(use_diff, (*(METADATA if ignore_metadata else ()), *(keys_to_pop or ())), _refuse_object)
+        return self._to_text(use_diff, (*(METADATA if ignore_metadata else ()), *(keys_to_pop or ())), _write_object)
 
     def _to_text(self, use_diff: bool, left_out: Sequence[str], write_object: Callable[[Any], Any]) -> str:
         options = _without(left_out, self.to_diff_dict() if use_diff else self.to_dict())
@@ -304,5 +305,7 @@ def _without(names: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]
     return {name: value for name, value in options.items() if name not in names}
 
 
-def _refuse_object(value: Any) -> NoReturn:
+def _write_object(value: Any) -> dict[str, Any]:
+    if isinstance(value, CompileConfig):
+        return value.to_dict()
     raise OptionError(f"Options must be something JSON can hold to be written, but one holds {value!r}.")

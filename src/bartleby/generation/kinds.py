@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from bartleby.family.fields import Check, is_number, is_whole
+from bartleby.generation.compiling import ARGUMENTS, CompileConfig, is_compiling
 
 SCHEDULES = ("heuristic", "heuristic_transient", "constant")
 CACHES = ("dynamic", "static", "offloaded", "offloaded_static", "quantized")
@@ -110,4 +111,8 @@ Places = Annotated[list[Any], Check("a list of pairs [place, token id]", _is_pla
 Texts = Annotated[str | list[str], Check("a text or a list of texts, none of them empty", _is_texts)]
 Schedule = Annotated[str, _one_of("how the number of assistant tokens changes", SCHEDULES)]
 CacheName = Annotated[str, _one_of("the name of a cache", CACHES)]
+Compiling = Annotated[
+    CompileConfig | Mapping[str, Any],
+    Check(f"a CompileConfig or a dictionary of {', '.join(ARGUMENTS)}", is_compiling),
+]
 Settings = Annotated[dict[str, Any], Check("a dictionary", lambda value: isinstance(value, Mapping))]

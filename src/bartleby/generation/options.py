@@ -14,6 +14,7 @@ from bartleby.family.fields import Check, Count, Flag, Probability, TokenId, Tok
 from bartleby.generation.kinds import (
     Bias,
     CacheName,
+    Compiling,
     Cutoff,
     Decay,
     EarlyStopping,
@@ -121,7 +122,7 @@ class Options:
     max_cache_len: Positive | None = None
     low_memory: Flag | None = None
     prefill_chunk_size: Positive | None = None
-    compile_config: Any = None
+    compile_config: Compiling | None = None
     disable_compile: Flag | None = None
     continuous_batching_config: Any = None
     generation_kwargs: Settings = {}  # noqa: RUF012  every config gets its own copy

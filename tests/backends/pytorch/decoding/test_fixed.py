@@ -13,6 +13,7 @@ from bartleby.backends.pytorch.decoding.noise import SharedNoise  # noqa: E402
 from bartleby.backends.pytorch.decoding.search import search  # noqa: E402
 from bartleby.backends.pytorch.decoding.writer import ModelWriter  # noqa: E402
 from bartleby.errors import OptionError  # noqa: E402
+from bartleby.generation.compiling import CompileConfig  # noqa: E402
 from bartleby.generation.config import GenerationConfig  # noqa: E402
 from tests.backends.pytorch.decoding.test_recording import EVERYTHING  # noqa: E402
 from tests.backends.pytorch.test_generation import batch, model_of, types, ways  # noqa: E402
@@ -135,6 +136,14 @@ def test_what_is_compiled_depends_on_the_device_and_the_caller() -> None:
     assert compile_settings(GenerationConfig(), gpu) == fixed.MODE
     assert compile_settings(GenerationConfig(disable_compile=True), gpu) is None
     assert compile_settings(GenerationConfig(compile_config={"backend": "eager"}), cpu) == {"backend": "eager"}
+
+
+def test_a_published_object_says_how_to_compile_as_well() -> None:
+    model = model_of("bart")
+    how = CompileConfig(backend="eager", mode=None, options={})
+    assert compile_settings(GenerationConfig(compile_config=how), torch.device("cpu")) == how.to_dict()
+    found = model.generate(**batch(model), **STATIC, compile_config=how)
+    assert torch.equal(found, model.generate(**batch(model)))
 
 
 def test_what_cannot_have_fixed_shapes_is_refused() -> None:

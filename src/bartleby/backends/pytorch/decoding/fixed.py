@@ -22,6 +22,7 @@ from bartleby.backends.pytorch.decoding.inputs import Prepared, WritingModel
 from bartleby.backends.pytorch.decoding.recording import Recorder
 from bartleby.backends.pytorch.decoding.writer import ModelWriter
 from bartleby.errors import OptionError
+from bartleby.generation.compiling import compile_arguments
 from bartleby.generation.config import GenerationConfig
 
 Step = Callable[..., Tensor]
@@ -46,7 +47,7 @@ class FixedWriter(ModelWriter):
                 "their shapes are what they are. Leave it out."
             )
         self.shows = recorder is not None and (recorder.wants_attentions or recorder.wants_hidden_states)
-        self.again = score_next if compiled is None else compiled_step(tuple(sorted(compiled.items())))
+        self.again = score_next if compiled is None else compiled_step(_as_key(compiled))
         self.known = 0
         self.mask: Tensor | None = None
 
@@ -125,8 +126,17 @@ def score_next(model: WritingModel, **reading: Any) -> Tensor:
 @once
 def compiled_step(settings: tuple[tuple[str, Any], ...]) -> Step:
     """`score_next`, compiled; one for all models, because torch keeps a program for each kind of input itself."""
-    step: Step = torch.compile(score_next, **dict(settings))
+    arguments: dict[str, Any] = {name: dict(value) if isinstance(value, tuple) else value for name, value in settings}
+    step: Step = torch.compile(score_next, **arguments)
     return step
+
+
+def _as_key(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Something that `compiled_step` can remember; `options` are a dictionary, which cannot be."""
+    return tuple(
+        (name, tuple(sorted(value.items())) if isinstance(value, Mapping) else value)
+        for name, value in sorted(settings.items())
+    )
 
 
 def compile_settings(options: GenerationConfig, device: torch.device) -> dict[str, Any] | None:
@@ -136,4 +146,4 @@ def compile_settings(options: GenerationConfig, device: torch.device) -> dict[st
         return None
     if given is None:
         return dict(MODE)
-    return dict(given if isinstance(given, Mapping) else vars(given))
+    return compile_arguments(given)
