@@ -59,7 +59,7 @@ def test_a_folder_is_described_by_its_own_files(bartleby, tiny_chat):
     assert known["weights"]["types"] == {"float32": known["weights"]["tensors"]}
     assert known["decoding"]["max_new_tokens"] == 8
     assert known["tokenizer"] == {
-        "class": "BlenderbotTokenizer",
+        "class": "BlenderbotTokenizerFast",
         "vocabulary": known["sizes"]["vocab_size"],
         "longest input": None,
     }

@@ -48,19 +48,18 @@ class AutoTokenizer:
 
     @classmethod
     def from_pretrained(
-        cls, pretrained_model_name_or_path: StrPath, *inputs: Any, use_fast: bool | None = None, **kwargs: Any
+        cls, pretrained_model_name_or_path: StrPath, *inputs: Any, use_fast: bool = True, **kwargs: Any
     ) -> PreTrainedTokenizer:
         """The tokenizer of a folder, a hub name or a checkpoint shipped with this package.
 
-        The class is that of tokenizer_config.json, else that of config.json's model_type. `use_fast=True` asks for its
-        `…Fast` subclass, False for the plain class; both give the same ids. `kwargs` go to its `from_pretrained`.
+        The class is that of tokenizer_config.json, else that of config.json's model_type; as published its `…Fast`
+        subclass, unless `use_fast` is False. Both give the same ids. `kwargs` go to its `from_pretrained`.
         Raises: TokenizerError for a model outside this family.
         """
         folder = hub.resolve(pretrained_model_name_or_path, weights=False, **hub.take_hub_options(dict(kwargs)))
         picked = tokenizer_class(folder)
-        if use_fast is not None:
-            name = picked.__name__.removesuffix("Fast") + ("Fast" if use_fast else "")
-            picked = TOKENIZER_CLASSES.get(name, picked)
+        name = picked.__name__.removesuffix("Fast") + ("Fast" if use_fast else "")
+        picked = TOKENIZER_CLASSES.get(name, picked)
         kwargs.pop("force_download", None)  # done above; once is enough
         return picked.from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
 

@@ -248,12 +248,23 @@ def test_what_cannot_be_read_is_refused_before_anything_is_computed() -> None:
         model.generate(ids, inputs_embeds=torch.zeros(1, 3, 16))
 
 
+@ways
+def test_outputs_end_where_the_positions_do(options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    model = model_of("bart")
+    expected = model.generate(**batch(model), max_length=POSITIONS + 1, **options)
+    for length in ({"max_length": 1000}, {"max_new_tokens": 1000}):
+        assert torch.equal(model.generate(**batch(model), **length, **options), expected)
+        assert f"but end at {POSITIONS + 1}, as far as the positions" in caplog.text
+        caplog.clear()
+    assert model.generate(**batch(model), penalty_alpha=0.5, top_k=2, max_length=99).shape[1] <= POSITIONS
+
+
 def test_lengths_are_checked_before_anything_is_written() -> None:
     model = model_of("bart")
-    with pytest.raises(
-        LengthError, match=f"at most {POSITIONS + 1} tokens long.* {POSITIONS} positions.*could become 40"
-    ):
-        model.generate(torch.tensor([[5, 2]]), max_length=40)
+    with pytest.raises(LengthError, match=f"at most {POSITIONS + 1} tokens long.*would have at least 35"):
+        model.generate(torch.tensor([[5, 2]]), max_length=40, min_length=35)
+    with pytest.raises(LengthError, match="Shorten the prompt"):
+        model.generate(torch.tensor([[5, 2]]), decoder_input_ids=torch.full((1, POSITIONS + 1), 5), max_length=99)
     with pytest.raises(LengthError, match=f"has {POSITIONS + 1} tokens, but this model has {POSITIONS} positions"):
         model.generate(torch.full((1, POSITIONS + 1), 5))
     with pytest.raises(OptionError, match="`max_length` must be more than the 3 tokens of the decoder's prompt"):

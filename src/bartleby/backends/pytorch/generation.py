@@ -34,6 +34,7 @@ from bartleby.backends.pytorch.decoding.inputs import (
     prepare,
     unpadded,
     within_embeds,
+    within_room,
 )
 from bartleby.backends.pytorch.decoding.lookahead import ModelReader
 from bartleby.backends.pytorch.decoding.noise import Noise, SharedNoise
@@ -186,6 +187,10 @@ class GenerationMixin(PreTrainedModel):
     def _decode_together(
         self, prepared: Prepared, options: GenerationConfig, company: Company
     ) -> Tensor | GenerateOutput:
+        mode = mode_of(options, company.assistant_model is not None)
+        positions = self.config.max_position_embeddings
+        # The last token written is never read, but in contrastive search.
+        options = within_room(options, prepared, positions + (mode is not GenerationMode.CONTRASTIVE_SEARCH))
         recorder = Recorder(options, company.streamer)
         if company.streamer is not None:
             company.streamer.put(prepared.prompts.repeat_interleave(options.num_return_sequences, dim=0).cpu())

@@ -9,6 +9,7 @@ from tests.parity.random_models import POSITIONS
 
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
 
+from bartleby.backends.pytorch.backend import PyTorchBackend  # noqa: E402  after the skip
 from bartleby.backends.pytorch.decoding.contrastive import contrastive_search, most_worthwhile  # noqa: E402  after the skip
 from bartleby.backends.pytorch.decoding.task import Task  # noqa: E402
 from tests.backends.pytorch.table_reader import TableReader  # noqa: E402
@@ -107,8 +108,9 @@ def test_what_it_cannot_do_is_refused_before_it_begins() -> None:
     model = model_of("bart")
     ids = torch.tensor([SOURCES[0]])
     model.generate(ids, max_length=POSITIONS + 1)
+    options = GenerationConfig(**model.generation_config.to_dict() | SEARCH | {"max_length": POSITIONS + 1})
     with pytest.raises(LengthError, match=rf"at most {POSITIONS} tokens long.*could become {POSITIONS + 1}"):
-        model.generate(ids, **SEARCH, max_length=POSITIONS + 1)
+        PyTorchBackend(model).generate([SOURCES[0]], options)
     decoder = model_of("bart", "causal_lm")
     past = decoder(ids[:, :3], use_cache=True).past_key_values
     with pytest.raises(OptionError, match="Leave out `past_key_values`"):

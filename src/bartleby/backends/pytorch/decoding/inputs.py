@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -38,6 +39,8 @@ class Inputs:
     encoder_hidden_states: Tensor | None = None
     encoder_attention_mask: Tensor | None = None
 
+
+logger = logging.getLogger(__name__)
 
 OF_BOTH = ("input_ids", "attention_mask", "inputs_embeds", "head_mask", "cross_attn_head_mask", "past_key_values")
 OF_ENCODER_DECODER = (
@@ -120,7 +123,7 @@ def prepare(model: WritingModel, inputs: Inputs, options: GenerationConfig) -> P
     Raises: ShapeError, VocabularyError, LengthError or OptionError, before anything is computed.
     """
     prepared = (prepare_pair if model.config.is_encoder_decoder else prepare_decoder)(model, inputs, options)
-    check_room(options, prepared, model.config.max_position_embeddings)
+    check_past(prepared)
     return prepared
 
 
@@ -244,23 +247,43 @@ def unpadded(prepared: Prepared) -> list[list[int]]:
     return [row[mask != 0].tolist() for row, mask in zip(ids, seen, strict=True)]
 
 
-def check_room(options: GenerationConfig, prepared: Prepared, positions: int) -> None:
-    """Raises: LengthError if an output could outgrow the table of positions, or nothing of a prompt is left to read."""
-    prompt = prepared.prompts.shape[1]
-    longest = length_bounds(options, prompt)[1] + prepared.unnamed
-    most = positions + 1  # the last token written is never read
-    if longest > most:
-        raise LengthError(
-            f"The output must be at most {most} tokens long, its prompt included, for this model has {positions} "
-            f"positions, but could become {longest}. Lower `max_length` or `max_new_tokens`."
-        )
+def check_past(prepared: Prepared) -> None:
+    """Raises: LengthError if nothing of a prompt is left to read."""
+    prompt = prepared.prompts.shape[1] + prepared.unnamed
     known = 0 if prepared.past is None else adopted(prepared.past).get_seq_length()
-    prompt += prepared.unnamed
     if known and known >= prompt:
         raise LengthError(
             f"The prompt must be longer than the {known} tokens that `past_key_values` knows, but has {prompt}. "
             "Pass all tokens so far, those of the earlier call and new ones."
         )
+
+
+def within_room(options: GenerationConfig, prepared: Prepared, most: int) -> GenerationConfig:
+    """The options, ending outputs where the model's positions do: at `most` tokens, which is told.
+
+    Raises: LengthError if a prompt or the least length of an output does not fit.
+    """
+    prompt = prepared.prompts.shape[1]
+    least, longest = length_bounds(options, prompt)
+    room = most - prepared.unnamed
+    if longest <= room:
+        return options
+    if prompt >= room or least > room:
+        raise LengthError(
+            f"The output must be at most {most} tokens long, its prompt included, as far as the positions of this "
+            f"model reach, but would have at least {max(prompt + 1, least) + prepared.unnamed}. Shorten the prompt or "
+            "lower `min_length`, or lengthen the model with resize_position_embeddings."
+        )
+    logger.warning(
+        "Outputs could become %s tokens long, but end at %s, as far as the positions of this model reach. "
+        "Lower `max_length` or `max_new_tokens`, or lengthen the model with resize_position_embeddings.",
+        longest + prepared.unnamed,
+        most,
+    )
+    options = copy.deepcopy(options)
+    options.max_length, options.max_new_tokens = room, None
+    options.min_length, options.min_new_tokens = least, None
+    return options
 
 
 def within_embeds(options: GenerationConfig, inputs: Inputs) -> GenerationConfig:
