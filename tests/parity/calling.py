@@ -83,8 +83,8 @@ def functions(call: Call) -> dict[str, Any]:
         return scores - 0.7 * ((torch.arange(vocabulary) + ids[:, -1:]) % 3 == 0)
 
     def ends(ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        """A row ends with a token that 7 divides."""
-        return ids[:, -1] % 7 == 0
+        """A row ends with a token that 7 divides, but not with the first it writes: some row should go on."""
+        return (ids[:, -1] % 7 == 0) & (ids.shape[1] > prompt_length(call) + 1)
 
     def allowed(source: int, ids: Tensor) -> list[int]:
         """Three quarters of all tokens, by the last one and the source, and always the end."""
@@ -113,7 +113,8 @@ def written(call: Call, told: Answer) -> list[list[int]]:
 
 def _cut(call: Call, row: list[int]) -> list[int]:
     ends = listed(call.options["eos_token_id"])
-    is_end = [token in ends or ("criterion" in call.companions and token % 7 == 0) for token in row]
+    is_told = "criterion" in call.companions
+    is_end = [token in ends or (is_told and place > 0 and token % 7 == 0) for place, token in enumerate(row)]
     return row[: is_end.index(True) + 1] if True in is_end else row
 
 

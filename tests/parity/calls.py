@@ -20,7 +20,7 @@ Given = Literal["ids", "vectors", "states"]
 Companion = Literal["processor", "criterion", "allowed"]
 OF_BEAMS = ("length_penalty", "early_stopping")
 RECORDS = ("output_scores", "output_logits", "output_attentions", "output_hidden_states")
-WAYS: tuple[Way, ...] = (*("plain",) * 7, "sampled", "assisted", "lookup")
+WAYS: tuple[Way, ...] = (*("plain",) * 7, "sampled", "sampled", "assisted", "lookup")
 AHEAD = ("assisted", "lookup")
 OF_DRAFTS = (
     *("num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold"),
@@ -119,7 +119,7 @@ def _as_way(random: np.random.Generator, drawn: Draw, way: Way) -> Draw:
     """The draw with what its way of writing demands, and without options that have no one meaning beside others."""
     options = dict(drawn.options)
     if way == "sampled":
-        options |= {"do_sample": True, "num_beams": 1, **_one_of(random, *CUTS), **_one_of(random, *CUTS)}
+        options |= {"do_sample": True, **_one_of(random, *CUTS), **_one_of(random, *CUTS)}
     if way in AHEAD:
         options |= {"num_beams": 1, "num_return_sequences": 1, "use_cache": True, "cache_implementation": None}
         drawn = replace(drawn, sources=drawn.sources[:1], prompts=drawn.prompts and drawn.prompts[:1])
@@ -202,11 +202,12 @@ def is_answered_by_release_4(made: Call) -> bool:
 
     It ends whole batches instead of rows, knows neither masks of prompts nor `min_p` and `top_h`, lets all that is
     allowed be banned, makes certain of a banned end as soon as ends grow, and of several rows of a source lets the
-    first alone gain by an encoder repetition penalty.
+    first alone gain by an encoder repetition penalty. Its sampled beams begin as n equal ones.
     """
     options = made.options
     several = options["num_beams"] > 1 or options["num_return_sequences"] > 1
     unknown = {"exponential_decay_length_penalty", "min_p", "top_h"} & options.keys()
     unknown |= {"criterion", "allowed"} & {*made.companions}
     gains_wrongly = several and options.get("encoder_repetition_penalty", 1) != 1
-    return not (unknown or gains_wrongly or (made.gaps and made.form == "encoder-decoder"))
+    begins_otherwise = made.way == "sampled" and options["num_beams"] > 1
+    return not (unknown or gains_wrongly or begins_otherwise or (made.gaps and made.form == "encoder-decoder"))

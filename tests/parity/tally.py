@@ -43,7 +43,7 @@ class Tally:
     def __str__(self) -> str:
         counts = f"{self.draws} draws, {self.agreed} agree"
         listed = f", {len(self.listed)} where the releases differ ({', '.join(sorted(self.listed))})"
-        worst = ", ".join(f"{name} {difference:.1e}" for name, difference in sorted(self.worst.items()))
+        worst = ", ".join(f"{name} {f'{most:.1e}' if most else 0}" for name, most in sorted(self.worst.items()))
         return counts + (listed if self.listed else "") + (f"; worst: {worst}" if worst else "")
 
 
