@@ -110,6 +110,9 @@ def test_tokens_of_every_kind_must_lie_in_the_vocabulary() -> None:
         ({"output_scores": True}, ["output_scores"]),
         ({"output_scores": True, "return_dict_in_generate": True}, []),
         ({"cache_implementation": "static", "use_cache": False}, ["cache_implementation"]),
+        ({"low_memory": True, "max_matching_ngram_size": 3}, ["low_memory", "max_matching_ngram_size"]),
+        ({"low_memory": True, "penalty_alpha": 0.6, "top_k": 4}, []),
+        ({"max_matching_ngram_size": 3, "prompt_lookup_num_tokens": 5}, []),
     ],
 )
 def test_some_options_have_no_effect_beside_others(options: dict, without_effect: list[str]) -> None:

@@ -192,6 +192,10 @@ def _idle_reasons(options: Options) -> dict[str, str]:
         reasons |= dict.fromkeys(BEAMS_ONLY, "without beams. Set `num_beams` above 1")
     if options.num_beams > 1 or options.do_sample:
         reasons["penalty_alpha"] = "with beams or sampling. Set `num_beams=1` and `do_sample=False`"
+    if not options.penalty_alpha or "penalty_alpha" in reasons:
+        reasons["low_memory"] = "without contrastive search. Set `penalty_alpha`"
+    if options.prompt_lookup_num_tokens is None:
+        reasons["max_matching_ngram_size"] = "without looking up. Set `prompt_lookup_num_tokens`"
     if not options.return_dict_in_generate:
         reasons |= dict.fromkeys(EXTRA_OUTPUTS, "without a place to return it in. Set `return_dict_in_generate=True`")
     if not options.use_cache:

@@ -37,6 +37,15 @@ def test_fixed_shapes_change_nothing(model_type: str, options: dict[str, Any], h
         assert torch.equal(model.generate(**inputs, **options, **how), model.generate(**inputs, **options))
 
 
+def test_what_inference_mode_took_is_not_written_to_outside() -> None:
+    model = model_of("bart")
+    expected = model.generate(**batch(model))
+    for _ in range(2):
+        with torch.inference_mode():
+            assert torch.equal(model.generate(**batch(model), **STATIC), expected)
+        assert torch.equal(model.generate(**batch(model), **STATIC), expected)
+
+
 @types
 def test_padded_prompts_and_a_decoder_alone_fit_too(model_type: str) -> None:
     model, alone = model_of(model_type), model_of(model_type, "causal_lm")

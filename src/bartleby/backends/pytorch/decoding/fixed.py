@@ -55,7 +55,8 @@ class FixedWriter(ModelWriter):
         """As `ModelWriter.take_memory`, for all steps and, at its first use, for the source."""
         self.room = length + self.unnamed
         self.sources = (0, 0) if self.states is None else tuple(self.states.shape[:2])
-        self.key = (self.room, self.sources, self.model.device, self.model.dtype)
+        is_inference = torch.is_inference_mode_enabled()  # what is made there cannot be written to elsewhere
+        self.key = (self.room, self.sources, self.model.device, self.model.dtype, is_inference)
         key, memory = _memories.pop(self.model, (None, None))
         if memory is None or key != self.key:
             memory = self._new_memory()
