@@ -19,6 +19,7 @@ SET = {
     "generation_kwargs": {"a": 1},
     "num_beam_groups": 2,
     "num_assistant_tokens": 7,
+    "compile_config": {"mode": "default"},
 }
 TRUE = ("remove_invalid_values", "renormalize_logits", "token_healing", "is_assistant", "use_mtp", "low_memory")
 BESIDE = {
