@@ -3,6 +3,19 @@
 from tokenizers import AddedToken as AddedToken
 
 from bartleby.backends import open_backend as open_backend
+from bartleby.backends.pytorch.activations import ACT2FN as ACT2FN
+from bartleby.backends.pytorch.auto import MODEL_FOR_CAUSAL_LM_MAPPING as MODEL_FOR_CAUSAL_LM_MAPPING
+from bartleby.backends.pytorch.auto import MODEL_FOR_MASKED_LM_MAPPING as MODEL_FOR_MASKED_LM_MAPPING
+from bartleby.backends.pytorch.auto import MODEL_FOR_PRETRAINING_MAPPING as MODEL_FOR_PRETRAINING_MAPPING
+from bartleby.backends.pytorch.auto import MODEL_FOR_QUESTION_ANSWERING_MAPPING as MODEL_FOR_QUESTION_ANSWERING_MAPPING
+from bartleby.backends.pytorch.auto import (
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING as MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+)
+from bartleby.backends.pytorch.auto import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+)
+from bartleby.backends.pytorch.auto import MODEL_MAPPING as MODEL_MAPPING
+from bartleby.backends.pytorch.auto import MODEL_WITH_LM_HEAD_MAPPING as MODEL_WITH_LM_HEAD_MAPPING
 from bartleby.backends.pytorch.auto import AutoModel as AutoModel
 from bartleby.backends.pytorch.auto import AutoModelForCausalLM as AutoModelForCausalLM
 from bartleby.backends.pytorch.auto import AutoModelForMaskedLM as AutoModelForMaskedLM
@@ -104,6 +117,7 @@ from bartleby.backends.pytorch.decoding.stopping import StopStringCriteria as St
 from bartleby.backends.pytorch.decoding.stopping import validate_stopping_criteria as validate_stopping_criteria
 from bartleby.backends.pytorch.decoding.warpers import EpsilonLogitsWarper as EpsilonLogitsWarper
 from bartleby.backends.pytorch.decoding.warpers import EtaLogitsWarper as EtaLogitsWarper
+from bartleby.backends.pytorch.decoding.warpers import LogitNormalization as LogitNormalization
 from bartleby.backends.pytorch.decoding.warpers import MinPLogitsWarper as MinPLogitsWarper
 from bartleby.backends.pytorch.decoding.warpers import TemperatureLogitsWarper as TemperatureLogitsWarper
 from bartleby.backends.pytorch.decoding.warpers import TopHLogitsWarper as TopHLogitsWarper
@@ -133,6 +147,8 @@ from bartleby.backends.pytorch.models import (
 )
 from bartleby.backends.pytorch.models import BlenderbotSmallModel as BlenderbotSmallModel
 from bartleby.backends.pytorch.models import BlenderbotSmallPreTrainedModel as BlenderbotSmallPreTrainedModel
+from bartleby.backends.pytorch.models import GenerationMixin as GenerationMixin
+from bartleby.backends.pytorch.models import PretrainedBartModel as PretrainedBartModel
 from bartleby.backends.pytorch.outputs import BaseModelOutput as BaseModelOutput
 from bartleby.backends.pytorch.outputs import (
     BaseModelOutputWithPastAndCrossAttentions as BaseModelOutputWithPastAndCrossAttentions,
@@ -149,6 +165,22 @@ from bartleby.backends.pytorch.seeds import set_seed as set_seed
 from bartleby.checkpoints.containers import open_weights as open_weights
 from bartleby.checkpoints.folder import CheckpointFolder as CheckpointFolder
 from bartleby.checkpoints.folder import save_folder as save_folder
+from bartleby.compat.environment import is_accelerate_available as is_accelerate_available
+from bartleby.compat.environment import is_flax_available as is_flax_available
+from bartleby.compat.environment import is_tf_available as is_tf_available
+from bartleby.compat.environment import is_tokenizers_available as is_tokenizers_available
+from bartleby.compat.environment import is_torch_available as is_torch_available
+from bartleby.compat.names import CONFIG_MAPPING as CONFIG_MAPPING
+from bartleby.compat.names import CONFIG_NAME as CONFIG_NAME
+from bartleby.compat.names import FLAX_WEIGHTS_NAME as FLAX_WEIGHTS_NAME
+from bartleby.compat.names import GENERATION_CONFIG_NAME as GENERATION_CONFIG_NAME
+from bartleby.compat.names import SAFE_WEIGHTS_INDEX_NAME as SAFE_WEIGHTS_INDEX_NAME
+from bartleby.compat.names import SAFE_WEIGHTS_NAME as SAFE_WEIGHTS_NAME
+from bartleby.compat.names import TF2_WEIGHTS_NAME as TF2_WEIGHTS_NAME
+from bartleby.compat.names import TOKENIZER_MAPPING as TOKENIZER_MAPPING
+from bartleby.compat.names import VOCAB_FILES_NAMES as VOCAB_FILES_NAMES
+from bartleby.compat.names import WEIGHTS_INDEX_NAME as WEIGHTS_INDEX_NAME
+from bartleby.compat.names import WEIGHTS_NAME as WEIGHTS_NAME
 from bartleby.errors import ArgumentError as ArgumentError
 from bartleby.errors import BartlebyError as BartlebyError
 from bartleby.errors import CheckpointError as CheckpointError
@@ -176,11 +208,13 @@ from bartleby.family.parameters import parameter_count as parameter_count
 from bartleby.family.parameters import parameter_table as parameter_table
 from bartleby.family.presets import PRESETS as PRESETS
 from bartleby.family.presets import preset_of as preset_of
+from bartleby.generation.compiling import CompileConfig as CompileConfig
 from bartleby.generation.config import GenerationConfig as GenerationConfig
 from bartleby.generation.constraints import Constraint as Constraint
 from bartleby.generation.constraints import ConstraintListState as ConstraintListState
 from bartleby.generation.constraints import DisjunctiveConstraint as DisjunctiveConstraint
 from bartleby.generation.constraints import PhrasalConstraint as PhrasalConstraint
+from bartleby.generation.mode import GenerationMode as GenerationMode
 from bartleby.generation.streaming import AsyncTextIteratorStreamer as AsyncTextIteratorStreamer
 from bartleby.generation.streaming import BaseStreamer as BaseStreamer
 from bartleby.generation.streaming import TextIteratorStreamer as TextIteratorStreamer
@@ -192,6 +226,7 @@ from bartleby.tasks.chat import Conversation as Conversation
 from bartleby.tasks.chat import Reply as Reply
 from bartleby.tokenization.auto import AutoTokenizer as AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer as PreTrainedTokenizer
+from bartleby.tokenization.base import PreTrainedTokenizerBase as PreTrainedTokenizerBase
 from bartleby.tokenization.base import PreTrainedTokenizerFast as PreTrainedTokenizerFast
 from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizer as BlenderbotSmallTokenizer
 from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizerFast as BlenderbotSmallTokenizerFast

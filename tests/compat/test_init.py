@@ -65,6 +65,40 @@ def test_every_path_can_be_imported(served, path):
 
 
 @needs_torch
+def test_names_are_where_scripts_of_both_releases_look_for_them(served):
+    import torch
+    from transformers import CompileConfig, GenerationMixin, PretrainedBartModel, PreTrainedTokenizerBase
+    from transformers.activations import ACT2FN
+    from transformers.generation.configuration_utils import GENERATION_CONFIG_NAME, GenerationMode
+    from transformers.generation.logits_process import LogitNormalization
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING
+    from transformers.models.bart.modeling_bart import BartLearnedPositionalEmbedding, BartScaledWordEmbedding
+    from transformers.models.blenderbot_small.tokenization_blenderbot_small import VOCAB_FILES_NAMES
+    from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_NAME, is_flax_available, is_tf_available
+
+    config = CONFIG_MAPPING["bart"](vocab_size=20, d_model=16, encoder_layers=1, decoder_layers=1)
+    model = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING[type(config)](config)
+    assert isinstance(model, GenerationMixin)
+    assert isinstance(model, PretrainedBartModel)
+    assert hasattr(GenerationMixin, "generate")
+    assert hasattr(GenerationMixin, "greedy_search")
+    assert issubclass(TOKENIZER_MAPPING[type(config)], PreTrainedTokenizerBase)
+    assert type(model.get_encoder().embed_positions) is BartLearnedPositionalEmbedding
+    assert isinstance(model.get_input_embeddings(), BartScaledWordEmbedding)
+    assert LogitNormalization()(torch.zeros(1, 1), torch.zeros(1, 2)).exp().sum() == 1
+    assert CompileConfig().mode == "reduce-overhead"
+    assert GenerationMode.BEAM_SEARCH == "beam_search"
+    assert "gelu" in ACT2FN
+    assert "vocab_file" in VOCAB_FILES_NAMES
+    files = (CONFIG_NAME, GENERATION_CONFIG_NAME, WEIGHTS_NAME, SAFE_WEIGHTS_NAME)
+    assert files == ("config.json", "generation_config.json", "pytorch_model.bin", "model.safetensors")
+    assert not is_tf_available()
+    assert not is_flax_available()
+
+
+@needs_torch
 @pytest.mark.parametrize("name", ["bart", "blenderbot", "blenderbot_small"])
 def test_the_models_are_where_they_were(served, name):
     module = __import__(f"transformers.models.{name}.modeling_{name}", fromlist=["*"])

@@ -37,6 +37,7 @@ SERVED: dict[str, tuple[str, ...]] = {
         _ALL,
     ),
     **dict.fromkeys((f"{LIBRARY}.models.roberta", f"{LIBRARY}.models.roberta.tokenization_roberta"), _ALL),
+    f"{LIBRARY}.activations": (f"{_TORCH}.activations",),
     f"{LIBRARY}.cache_utils": (f"{_TORCH}.cache", "bartleby"),
     f"{LIBRARY}.configuration_utils": _ALL,
     f"{LIBRARY}.file_utils": ("bartleby.compat.environment", "bartleby"),

@@ -314,6 +314,9 @@ class PreTrainedTokenizerFast(PreTrainedTokenizer):
     is_fast = True
 
 
+PreTrainedTokenizerBase = PreTrainedTokenizer  # what the published classes of both kinds have in common
+
+
 def as_token(name: str, value: Any) -> Token | None:
     """A special token as an option gives it: a string, an AddedToken, the fields of one, or None."""
     if value is None:

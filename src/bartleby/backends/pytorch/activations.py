@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bartleby.errors import ConfigError
+
 
 def quick_gelu(hidden: Tensor) -> Tensor:
     """GELU by way of a sigmoid; a function with a name, because models are pickled."""
@@ -34,3 +36,31 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "linear": nn.Identity(),
 }
+
+
+class Activation(nn.Module):
+    """One of them as a layer, for `nn.Sequential` and the like."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return ACTIVATIONS[self.name](hidden)
+
+    def extra_repr(self) -> str:
+        return repr(self.name)
+
+
+ACT2FN = {name: Activation(name) for name in ACTIVATIONS}
+"""The published table; layers without weights or state can be used in many places."""
+
+
+def get_activation(activation_string: str) -> Activation:
+    """The layer of a name.
+
+    Raises: ConfigError naming those there are.
+    """
+    if activation_string not in ACT2FN:
+        raise ConfigError(f"`activation_string` must be one of {', '.join(ACT2FN)}, but is {activation_string!r}.")
+    return ACT2FN[activation_string]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bartleby.backends.pytorch import causal, heads, layers, model, modeling, readers
+from bartleby.backends.pytorch.decoding.entry_points import EntryPoints
 from bartleby.backends.pytorch.passing import shift_tokens_right
 from bartleby.family.config import BartConfig, BlenderbotConfig, BlenderbotSmallConfig
 
@@ -22,6 +23,7 @@ __all__ = [
     "BartModel",
     "BartPreTrainedModel",
     "BartPretrainedModel",
+    "BartScaledWordEmbedding",
     "BlenderbotDecoder",
     "BlenderbotDecoderWrapper",
     "BlenderbotEncoder",
@@ -36,10 +38,12 @@ __all__ = [
     "BlenderbotSmallForConditionalGeneration",
     "BlenderbotSmallModel",
     "BlenderbotSmallPreTrainedModel",
+    "GenerationMixin",
     "PretrainedBartModel",
     "shift_tokens_right",
 ]
 
+BartScaledWordEmbedding = BlenderbotScaledWordEmbedding = layers.TokenEmbedding
 BartLearnedPositionalEmbedding = layers.LearnedPositions
 BartAttention = layers.Attention
 BartEncoderLayer = layers.EncoderLayer
@@ -181,3 +185,4 @@ class BlenderbotSmallForCausalLM(BlenderbotSmallPreTrainedModel, causal.CausalLM
 
 
 PretrainedBartModel = BartPretrainedModel = BartPreTrainedModel  # older spellings
+GenerationMixin = EntryPoints  # all that decoding adds to a model, under its published name
