@@ -56,6 +56,16 @@ def test_an_archive_is_unpacked_beside_a_folder_that_is_not_there_yet(tmp_path: 
         assert folder.parent == tmp_path
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that nobody can write to")
+def test_where_nothing_can_be_written_nothing_is_unpacked(tmp_path: Path) -> None:
+    source = packed(tmp_path / "a.tar", {"model.pt": b"a"})
+    with (
+        pytest.raises(CheckpointError, match=r"/proc cannot be written to: .*Choose another folder"),
+        original_folder(source, Path("/proc/nowhere/out")),
+    ):
+        pass
+
+
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     source = packed(tmp_path / "a.tar", {"one/model.pt": b"a", "two/model.pt": b"b"})
     with pytest.raises(CheckpointError, match=r"two files called model.pt. Unpack it, and give one folder"):

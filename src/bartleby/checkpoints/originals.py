@@ -62,7 +62,11 @@ def original_folder(source: Path, workplace: Path) -> Iterator[Path]:
         yield source.parent
         return
     nearest = next(place for place in (workplace.parent, *workplace.parent.parents) if place.is_dir())
-    with TemporaryDirectory(prefix=".unpacked-", dir=nearest) as folder:  # beside what is written: there is room for it
+    try:
+        place = TemporaryDirectory(prefix=".unpacked-", dir=nearest)  # beside what is written: there is room for it
+    except OSError as error:
+        raise CheckpointError(f"{nearest} cannot be written to: {error.strerror}. Choose another folder.") from error
+    with place as folder:
         _unpack(source, Path(folder))
         yield Path(folder)
 
