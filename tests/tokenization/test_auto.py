@@ -109,6 +109,10 @@ def test_a_model_type_may_get_a_tokenizer(bart: BartTokenizer) -> None:
 
     with pytest.raises(TokenizerError, match="'bart' has a tokenizer"):
         AutoTokenizer.register(BartConfig, BartTokenizer)
+    namesake = type("BartTokenizer", (BartTokenizer,), {})
+    with pytest.raises(TokenizerError, match="BartTokenizer is the name of another tokenizer"):
+        AutoTokenizer.register(QuillConfig, namesake)
+    assert auto.TOKENIZER_CLASSES["BartTokenizer"] is BartTokenizer
     AutoTokenizer.register(QuillConfig, fast_tokenizer_class=BartTokenizerFast)
     try:
         assert auto.BY_MODEL_TYPE["quill"] is BartTokenizerFast

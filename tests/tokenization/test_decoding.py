@@ -85,6 +85,14 @@ def test_what_no_token_has_is_refused(bart: BartTokenizer, ids: Any, said: str) 
         bart.decode(ids)
 
 
+def test_ids_beyond_all_counting_have_no_token(bart: BartTokenizer) -> None:
+    assert bart.convert_ids_to_tokens([-1, 10**12, 2]) == [None, None, "</s>"]
+    assert bart.convert_ids_to_tokens(-1) is bart.convert_ids_to_tokens(10**30) is None
+    assert bart.convert_ids_to_tokens(np.int64(2)) == "</s>"
+    with pytest.raises(TokenizerError, match="has no token with id 1000000000000"):
+        bart.decode([10**12])
+
+
 def test_unknown_options_are_refused(bart: BartTokenizer) -> None:
     with pytest.raises(TokenizerError, match="skip_special"):
         bart.decode([1], skip_specials=True)

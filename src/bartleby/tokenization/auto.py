@@ -73,13 +73,17 @@ class AutoTokenizer:
     ) -> None:
         """Let `from_pretrained` answer with classes of your own: by their names, and by a config's model type.
 
-        Raises: TokenizerError for a model type that has a tokenizer, unless `exist_ok`.
+        Raises: TokenizerError for a model type that has a tokenizer, or a name that another class has, unless
+            `exist_ok`.
         """
         given = [each for each in (slow_tokenizer_class, fast_tokenizer_class) if each is not None]
         if not given:
             raise TokenizerError("Give `slow_tokenizer_class` or `fast_tokenizer_class`.")
         if config_class.model_type in BY_MODEL_TYPE and not exist_ok:
             raise TokenizerError(f"{config_class.model_type!r} has a tokenizer. Pass exist_ok=True to replace it.")
+        taken = [each.__name__ for each in given if TOKENIZER_CLASSES.get(each.__name__, each) is not each]
+        if taken and not exist_ok:
+            raise TokenizerError(f"{taken[0]} is the name of another tokenizer. Pass exist_ok=True to replace it.")
         TOKENIZER_CLASSES.update({each.__name__: each for each in given})
         BY_MODEL_TYPE[config_class.model_type] = given[0]
 

@@ -9,6 +9,9 @@ from bartleby.errors import TokenizerError
 from bartleby.tokenization.files import no_panic
 from bartleby.tokenization.special_tokens import SpecialTokens
 
+LARGEST_ID = 1 << 32
+"""What the tokenizers library can count to."""
+
 # English punctuation and contractions that the published clean-up pulls to the word before, in its order.
 CLEAN_UP = (
     (" .", "."),
@@ -53,9 +56,14 @@ class Decoding(SpecialTokens):
     ) -> str | list[str | None] | None:
         """The token of an id, or of each of several; None where there is none."""
         if isinstance(ids, int):
-            return self._tokenizer.id_to_token(ids)
+            return self._token_of(ids)
+        if getattr(ids, "ndim", None) == 0:  # a number of NumPy's or of a framework's
+            return self._token_of(whole_number(ids))
         skipped = set(self.all_special_ids) if skip_special_tokens else set()
-        return [self._tokenizer.id_to_token(int(index)) for index in ids if int(index) not in skipped]
+        return [self._token_of(int(index)) for index in ids if int(index) not in skipped]
+
+    def _token_of(self, index: int) -> str | None:
+        return self._tokenizer.id_to_token(index) if 0 <= index < LARGEST_ID else None
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """The text that tokens stand for."""
@@ -103,7 +111,7 @@ class Decoding(SpecialTokens):
 
     def _check_ids(self, ids: Sequence[int]) -> None:
         size = len(self)
-        unknown = [index for index in ids if index < 0 or (index >= size and not self._tokenizer.id_to_token(index))]
+        unknown = [index for index in ids if index < 0 or (index >= size and not self._token_of(index))]
         if unknown:
             hint = "Replace -100 (ignored labels) by tokenizer.pad_token_id first." if min(unknown) < 0 else ""
             few = ", ".join(map(str, sorted(set(unknown))[:10]))
