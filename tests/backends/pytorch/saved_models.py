@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bartleby.backends.pytorch import models
-from bartleby.backends.pytorch.pretrained import PreTrainedModel
+from bartleby.backends.pytorch.model import Model
 from bartleby.checkpoints.folder import CheckpointFolder, save_folder
 from bartleby.family.config import PreTrainedConfig
 from tests.parity.random_models import random_config, seeded
@@ -17,7 +17,7 @@ from tests.parity.random_models import random_config, seeded
 ALL = [
     model
     for model in vars(models).values()
-    if isinstance(model, type) and issubclass(model, PreTrainedModel) and "PreTrained" not in model.__name__
+    if isinstance(model, type) and issubclass(model, Model) and "PreTrained" not in model.__name__
 ]
 
 
