@@ -30,7 +30,7 @@ def test_an_unknown_model_is_refused_with_the_names_of_the_known_ones() -> None:
 
 
 def test_a_callers_own_model_type_is_built_as_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(architecture, "ARCHITECTURES", dict(ARCHITECTURES))
+    monkeypatch.setattr(architecture, "_OWN", {})
 
     class OwnConfig(BlenderbotConfig):
         model_type = "own-blenderbot-of-this-test"

@@ -45,6 +45,19 @@ def test_a_checkpoint_that_lacks_weights_is_reported_not_run(tmp_path):
     assert report.checks[-1].remark == "it lacks weights, so it cannot be run"
 
 
+def test_weights_that_are_no_numbers_are_reported_not_run(tmp_path):
+    torch = pytest.importorskip("torch", reason="a model is changed and saved")
+    from bartleby import AutoModelForSeq2SeqLM
+
+    model = AutoModelForSeq2SeqLM.from_pretrained(save_model(tmp_path))
+    with torch.no_grad():
+        model.model.shared.weight[7] = torch.nan
+    model.save_pretrained(tmp_path)
+    report = verify(str(tmp_path), QUICK)
+    assert report.differing == 1
+    assert report.checks[-1].remark == "its weights are not all finite numbers, so it cannot be run"
+
+
 def test_weights_that_cannot_be_read_are_reported(tmp_path):
     folder = save_model(tmp_path)
     (folder / "model.safetensors").write_bytes(b"torn")

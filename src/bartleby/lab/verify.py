@@ -82,11 +82,12 @@ def verify(name: str, options: VerifyOptions | None = None, watch: Callable[[str
         say("files")
         report.add(file_checks(subject), FILES)
         report.add(text_checks(subject), TOKENIZER)
-        if _is_whole(subject):
+        fault = "it lacks weights" if not _is_whole(subject) else _unusable(report)
+        if fault:
+            report.checks.append(Check(FORWARD, "the model", "skipped", remark=f"{fault}, so it cannot be run"))
+        else:
             facts["parameters"] = subject.parameters
             report.add(_running(subject, options, say), FORWARD)
-        else:
-            report.checks.append(Check(FORWARD, "the model", "skipped", remark="it lacks weights, so it cannot be run"))
     report.checks.sort(key=lambda check: AREAS.index(check.area))
     return report
 
@@ -106,6 +107,12 @@ def _is_whole(subject: Subject) -> bool:
         return subject.is_whole
     except BartlebyError:  # unreadable, which is among the checks by now
         return False
+
+
+def _unusable(report: Report) -> str:
+    """Weights that are no numbers spread to every output: nothing computed with them says anything."""
+    is_broken = any(check.subject == "weights" and check.verdict == "differs" for check in report.checks)
+    return "its weights are not all finite numbers" if is_broken else ""
 
 
 class Run:
