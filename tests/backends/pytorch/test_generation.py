@@ -212,6 +212,14 @@ def test_a_length_that_nobody_set_is_told(caplog: pytest.LogCaptureFixture) -> N
     assert caplog.text == ""
 
 
+def test_options_of_a_way_that_is_not_taken_are_warned_of() -> None:
+    model = model_of("bart")
+    with pytest.warns(UserWarning, match="`num_assistant_tokens` has no effect without `assistant_model`"):
+        model.generate(**batch(model), num_assistant_tokens=3)
+    with pytest.warns(UserWarning, match='`compile_config` has no effect without `cache_implementation="static"`'):
+        model.generate(**batch(model), compile_config={"backend": "eager"})
+
+
 def test_a_fresh_model_is_decoded_as_its_configuration_says() -> None:
     config = CONFIG_CLASSES["blenderbot"](
         vocab_size=40, d_model=8, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=8, decoder_ffn_dim=8,

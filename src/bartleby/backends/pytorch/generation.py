@@ -9,6 +9,7 @@ device wait, all rows stay and nothing is asked; nothing is decided row by row.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -61,6 +62,7 @@ from bartleby.generation.tracing import Tracer
 logger = logging.getLogger(__name__)
 
 SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
+ASSISTANTS = ("num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold")
 LOOKS_AHEAD = (GenerationMode.CONTRASTIVE_SEARCH, GenerationMode.ASSISTED_GENERATION)
 PAUSE_ON_ACCELERATORS = 8  # steps between questions: a finished batch computes up to seven steps for nothing
 
@@ -159,6 +161,7 @@ class GenerationMixin(PreTrainedModel):
         config = None if config is None else GenerationConfig.of(config)
         options = self._resolved(config, overrides)
         _tell_of_default_length(options, kwargs)
+        _tell_of_idle_options(options, overrides, company)
         check_company(company, options)
         check_assistant(self, company.assistant_model, options)
         asked = Inputs(**given)
@@ -380,6 +383,18 @@ def _tell_of_default_length(options: GenerationConfig, asked: Mapping[str, Any])
             "Set `max_new_tokens`.",
             options.max_length,
         )
+
+
+def _tell_of_idle_options(options: GenerationConfig, asked: Mapping[str, Any], company: Company) -> None:
+    """Warn of options of this call that only matter to a way of decoding that it does not ask for."""
+    idle: dict[str, str] = {}
+    if company.assistant_model is None:
+        idle |= dict.fromkeys(ASSISTANTS, "without `assistant_model`")
+    if options.cache_implementation != "static":
+        idle["compile_config"] = 'without `cache_implementation="static"`'
+    for name, lack in idle.items():
+        if asked.get(name) is not None:
+            warnings.warn(f"`{name}` has no effect {lack}.", UserWarning, stacklevel=4)
 
 
 def _stops(options: GenerationConfig, company: Company, recorder: Recorder | None) -> Callable[[Tensor], Tensor] | None:
