@@ -28,11 +28,17 @@ def holds(ids: tuple[int, ...], phrase: list[int]) -> bool:
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 10**4), st.lists(st.integers(4, 11), min_size=1, max_size=3), st.integers(3, 5))
+@given(st.integers(0, 10**4), st.lists(st.integers(4, 11), min_size=1, max_size=3), st.integers(2, 5))
 def test_the_best_output_contains_the_phrase(seed: int, phrase: list[int], beams: int) -> None:
-    """Two beams are too few now and then: in 12 of 2,808 draws of two tokens they ran out of places."""
+    """Only of two beams, cut off at the greatest length, may none have come to its end in time (the next test)."""
     for (found,) in decode(seed, sources=2, force_words_ids=[phrase], num_beams=beams):
-        assert holds(found.ids, phrase)
+        assert holds(found.ids, phrase) or (beams == 2 and found.finish_reason == "length")
+
+
+def test_two_beams_that_both_miss_a_phrase_are_those_of_4_37() -> None:
+    """What the ConstrainedBeamSearchScorer of transformers 4.37.2 writes, given the same scores."""
+    found = [one.ids for (one,) in decode(506, sources=2, force_words_ids=[[5, 6]], num_beams=2)]
+    assert found == [(7, 5, 8, 5, 6, 8, 5, 8, 5, 8, 5), (0, 5, 5, 8, 5, 5, 5, 5, 5, 5, 5)]
 
 
 @settings(max_examples=40)
