@@ -23,7 +23,8 @@ WHAT: dict[str, dict[str, str]] = {
         "diversity_penalty": "taken from a token's score for each beam of an earlier group that has just chosen it",
         "penalty_alpha": "contrastive search among the `top_k` likeliest: weight of not being like what stands there",
         "constraints": "objects that say what an output must hold",
-        "force_words_ids": "tokens, or choices of tokens, that an output must hold",
+        "force_words_ids": "tokens, or choices of tokens, that an output must hold; cut off at `max_length` with few "
+        "beams it may lack them, as in 4.37",
         "dola_layers": "contrast the last layer with earlier ones",
         "guidance_scale": "weigh the prompt against its absence",
         "num_return_sequences": "outputs for each source",

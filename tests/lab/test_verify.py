@@ -110,6 +110,12 @@ def test_wrong_options_are_refused_before_anything_is_opened(options, complaint)
         verify("./nothing", options)
 
 
+def test_another_library_is_refused_without_the_advice_to_install_it():
+    with pytest.raises(OptionError, match="`against` must be transformers, but is 'tensorflow'") as raised:
+        VerifyOptions(against="tensorflow").check()
+    assert "install" not in str(raised.value)
+
+
 def test_what_is_no_checkpoint_is_refused(tmp_path):
     with pytest.raises(HubError):
         verify("./nothing")

@@ -55,8 +55,8 @@ class VerifyOptions:
             faults.append(f"`new_tokens` must be at least 1, but is {self.new_tokens}.")
         if self.plain_tokens is not None and self.plain_tokens < 0:
             faults.append(f"`plain_tokens` must be at least 0, but is {self.plain_tokens}.")
-        if self.against and find_spec(self.against) is None:
-            faults.append(f"{self.against} is not installed. Run: pip install {self.against}")
+        if self.against == "transformers" and find_spec("transformers") is None:
+            faults.append("transformers is not installed. Run: pip install transformers")
         if find_spec("torch") is not None and (fault := device_fault(self.device)):
             faults.append(fault)
         raise_all(OptionError, faults, "verify")
