@@ -26,10 +26,16 @@ def test_every_direct_dependency_of_the_set_up_is_pinned(root, project):
     lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.split("==")[0].lower() for line in lines if not line.startswith("#")}
     extras = project["optional-dependencies"]
-    asked = [
-        *project["dependencies"],
-        *(name for extra in ("torch", "train", "convert", "dev") for name in extras[extra]),
-    ]
+    installed = {
+        extra
+        for name in ("check", "test")
+        for line in re.findall(
+            r"^scripts/setup (.+?)(?: \|\|.*)?$", (root / "scripts" / name).read_text("utf-8"), re.MULTILINE
+        )
+        for extra in line.split()
+    }
+    assert {"torch", "flax", "tensorflow-cpu", "dev"} <= installed
+    asked = [*project["dependencies"], *(name for extra in installed for name in extras[extra])]
     assert {re.split(r"[<>=\[;]", name)[0].lower() for name in asked} - pinned == set()
 
 
