@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from bartleby.checkpoints import StoredWeights, open_weights
+from bartleby.checkpoints.folder import save_folder
+from bartleby.checkpoints.forms import tensorflow_form
 from bartleby.checkpoints.h5_file import write_h5
 from bartleby.checkpoints.layouts import tensorflow_root, to_flax
 from bartleby.checkpoints.msgpack_file import read_msgpack
@@ -78,6 +80,28 @@ def test_a_written_h5_file_lists_and_holds_what_tensorflow_writes(goldens: Path,
         ours.visit(paths[0].append)
         theirs.visit(paths[1].append)
         assert sorted(paths[0]) == sorted(paths[1])
+
+
+@pytest.mark.parametrize("model", IN_TENSORFLOW)
+def test_written_h5_shards_hold_the_names_that_tensorflow_gives_them(goldens: Path, model: str, tmp_path: Path) -> None:
+    theirs = goldens / model / "tensorflow-shards"
+    with open_weights(theirs) as read:
+        weights = {name: read.tensor(name) for name in read.names()}
+        form = tensorflow_form(tensorflow_root(f"TF{model}"))
+        save_folder(tmp_path, config={}, generation_config=None, weights=weights, max_shard_size="1KB", form=form)
+    assert h5_names(tmp_path) == h5_names(theirs)
+
+
+def h5_names(folder: Path) -> tuple[set[str], set[str]]:
+    """What the index of shards lists, and what the shards say that they hold."""
+    index = json.loads((folder / "tf_model.h5.index.json").read_text())["weight_map"]
+    inside: set[str] = set()
+    for shard in set(index.values()):
+        with h5py.File(folder / shard) as file:
+            names = {str(name, "utf-8") if isinstance(name, bytes) else name for name in file.attrs["layer_names"]}
+            assert all(name in file for name in names)
+            inside |= names
+    return set(index), inside
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -6,22 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from bartleby.checkpoints.containers import StoredWeights, open_weights
+from bartleby.checkpoints.forms import SAFETENSORS, Form, WriteTensors
 from bartleby.checkpoints.replacement import Writer, current_file, replace_files
-from bartleby.checkpoints.safetensors_file import TAGS, write_safetensors
-from bartleby.checkpoints.shards import (
-    INDEX,
-    SINGLE,
-    index_document,
-    is_shard,
-    plan_shards,
-    size_in_bytes,
-    with_variant,
-)
+from bartleby.checkpoints.shards import index_document, index_name, is_shard, plan_shards, size_in_bytes, with_variant
 from bartleby.checkpoints.tensors import DTYPES, Array, StoredTensor, held
 from bartleby.documents import document_bytes, read_document
 from bartleby.errors import CheckpointError, raise_all
@@ -78,12 +70,15 @@ def save_folder(
     weights: Mapping[str, Weight],
     max_shard_size: int | str = DEFAULT_SHARD_SIZE,
     variant: str | None = None,
+    form: Form = SAFETENSORS,
+    superseded: tuple[str, ...] = (),
 ) -> None:
-    """Save a checkpoint under the names `weights` has, in the place of the one that was there.
+    """Save a checkpoint as `form` says, in the place of the one that was there.
 
     bfloat16 is given as ("bfloat16", its bits in uint16). Everything is written beside the old files first; a save
     stopped at any moment leaves the old or the new checkpoint. Weights of another container (pytorch_model.bin) or
-    `variant` and tokenizer files stay; without `generation_config`, one saved earlier is removed.
+    `variant` and tokenizer files stay, but those of the containers named in `superseded` (by their single file) go;
+    without `generation_config`, one saved earlier is removed.
     Raises: CheckpointError if something cannot be saved, with what was there before still in place; OptionError if
         `max_shard_size` is no size or `variant` no part of a name.
     """
@@ -93,8 +88,10 @@ def save_folder(
         weights=weights,
         max_shard_size=max_shard_size,
         variant=variant,
+        form=form,
     )
-    write_folder(path, writers, partial(_is_of_a_save, variant=variant))
+    replaced = (form.single, *superseded)
+    write_folder(path, writers, partial(_is_of_a_save, variant=variant, containers=replaced))
 
 
 def checkpoint_writers(
@@ -104,6 +101,7 @@ def checkpoint_writers(
     weights: Mapping[str, Weight],
     max_shard_size: int | str = DEFAULT_SHARD_SIZE,
     variant: str | None = None,
+    form: Form = SAFETENSORS,
 ) -> dict[str, Writer]:
     """The files `save_folder` writes, by name.
 
@@ -111,11 +109,12 @@ def checkpoint_writers(
     """
     limit = size_in_bytes(max_shard_size)
     writers: dict[str, Writer] = {}
-    shards = plan_shards(_tensors(weights), limit, variant)
+    shards = plan_shards(_tensors(weights, form), limit, variant, form.single)
+    write = form.write if len(shards) == 1 else form.write_shard
     for name, tensors in shards.items():
-        writers[name] = partial(write_safetensors, tensors=tensors)
+        writers[name] = partial(_write_tensors, write, tensors)
     if len(shards) > 1:
-        writers[with_variant(INDEX, variant)] = _document_writer(index_document(shards))
+        writers[index_name(form.single, variant)] = _document_writer(index_document(shards, form.listed))
     writers[CONFIG] = _document_writer(config)
     if generation_config is not None:
         writers[GENERATION_CONFIG] = _document_writer(generation_config)
@@ -142,6 +141,10 @@ def write_folder(path: str | Path, writers: Mapping[str, Writer], is_stale: Call
         ) from error
 
 
+def _write_tensors(write: WriteTensors, tensors: Mapping[str, StoredTensor], file: BinaryIO) -> object:
+    return write(file, tensors)
+
+
 def _document_writer(document: dict[str, Any]) -> Writer:
     return content_writer(document_bytes(document))  # now: what has no JSON form is refused before anything is written
 
@@ -151,12 +154,14 @@ def content_writer(content: bytes) -> Writer:
     return lambda file: file.write(content)
 
 
-def _is_of_a_save(name: str, variant: str | None) -> bool:
-    own = (with_variant(SINGLE, variant), with_variant(INDEX, variant), GENERATION_CONFIG)
-    return name in own or is_shard(name, variant)
+def _is_of_a_save(name: str, variant: str | None, containers: tuple[str, ...]) -> bool:
+    return name == GENERATION_CONFIG or any(
+        name in (with_variant(single, variant), index_name(single, variant)) or is_shard(name, variant, single)
+        for single in containers
+    )
 
 
-def _tensors(weights: Mapping[str, Weight]) -> dict[str, StoredTensor]:
+def _tensors(weights: Mapping[str, Weight], form: Form) -> dict[str, StoredTensor]:
     faults: list[str] = []
     tensors: dict[str, StoredTensor] = {}
     for name, weight in weights.items():
@@ -165,10 +170,13 @@ def _tensors(weights: Mapping[str, Weight]) -> dict[str, StoredTensor]:
         except CheckpointError as error:
             faults.append(f"`{name}`: {error}")
         else:
-            if tensors[name].dtype not in TAGS.values():
-                faults.append(f"`{name}`: safetensors files have no type {tensors[name].dtype}.")
-    if "__metadata__" in tensors:
-        faults.append("`__metadata__`: safetensors files need that name for themselves. Choose another.")
+            if tensors[name].dtype not in form.dtypes:
+                faults.append(f"`{name}`: {form.kind} files have no type {tensors[name].dtype}.{form.remedy}")
+    faults += [
+        f"`{name}`: {form.kind} files need that name for themselves. Choose another."
+        for name in tensors
+        if name in form.reserved
+    ]
     raise_all(CheckpointError, faults, "The weights to be saved")
     return tensors
 

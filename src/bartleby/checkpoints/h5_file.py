@@ -122,28 +122,51 @@ def _mapped(file: MappedFile, offset: int, shape: tuple[int, ...], dtype: np.dty
     return np.require(array, requirements=("C", "A"))
 
 
-def write_h5(path: Path, tensors: Mapping[str, StoredTensor], root: str) -> None:
-    """Write a new file of canonical `tensors`, as Keras saves a model called `root`; one tensor is held at a time.
+def write_h5(path: Path, tensors: Mapping[str, StoredTensor], root: str, replace: bool = False) -> None:
+    """Write a file of canonical `tensors`, as Keras saves a model called `root`; one tensor is held at a time.
 
-    Raises: MissingExtraError without h5py; CheckpointError if a tensor has a type that HDF5 lacks (bfloat16).
+    Raises: MissingExtraError without h5py; CheckpointError if a tensor has a type that HDF5 lacks (bfloat16); OSError
+        if there is such a file already and `replace` does not allow it.
     """
-    need_extra("convert", "Writing TensorFlow's .h5 weights")
-    import h5py
-
-    unknown = [f"`{name}` is bfloat16, which HDF5 lacks." for name, each in tensors.items() if each.dtype == "bfloat16"]
-    raise_all(CheckpointError, unknown, "The weights to be saved")
+    h5py = _writing_library(tensors)
     layers: dict[str, list[str]] = {}
-    with h5py.File(path, "x") as file:
+    with h5py.File(path, "w" if replace else "x") as file:
         for name in sorted(tensors, key=tensorflow_order):
             written, layer = to_tensorflow(name, root), name.split(".")[0]
             layers.setdefault(layer, []).append(written)
-            raw = tensors[name].raw()
-            file.create_dataset(f"{layer}/{written}", data=raw.T if is_turned(written) else raw)
+            _write_tensor(file, f"{layer}/{written}", tensors[name])
         for layer, names in layers.items():
             _list_names(file[layer], "weight_names", names)
         _list_names(file.create_group("top_level_model_weights"), "weight_names", [])
         _list_names(file, "layer_names", list(layers))
         file.attrs["backend"] = "tensorflow"
+
+
+def write_h5_shard(path: Path, tensors: Mapping[str, StoredTensor], root: str) -> None:
+    """Write one of several files, in the place of what is there: the datasets alone, under names without the root.
+
+    Raises: as `write_h5`.
+    """
+    h5py = _writing_library(tensors)
+    names = {to_tensorflow(name, root).removeprefix(f"{root}/"): name for name in tensors}
+    with h5py.File(path, "w") as file:
+        for written in sorted(names):
+            _write_tensor(file, written, tensors[names[written]])
+        _list_names(file, "layer_names", sorted(names))
+
+
+def _writing_library(tensors: Mapping[str, StoredTensor]) -> Any:
+    need_extra("convert", "Writing TensorFlow's .h5 weights")
+    import h5py
+
+    unknown = [f"`{name}` is bfloat16, which HDF5 lacks." for name, each in tensors.items() if each.dtype == "bfloat16"]
+    raise_all(CheckpointError, unknown, "The weights to be saved")
+    return h5py
+
+
+def _write_tensor(file: h5py.File, name: str, tensor: StoredTensor) -> None:
+    raw = tensor.raw()
+    file.create_dataset(name, data=raw.T if is_turned(name) else raw)
 
 
 def _list_names(group: h5py.Group, attribute: str, names: list[str]) -> None:

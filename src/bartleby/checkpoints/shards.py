@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +30,21 @@ def with_variant(file_name: str, variant: str | None) -> str:
     return f"{stem}.{variant}.{ending}"
 
 
-def shard_name(number: int, total: int, variant: str | None = None) -> str:
+def index_name(single: str, variant: str | None = None) -> str:
+    """The index of a container whose single file is called `single`: "model.safetensors.index.fp16.json"."""
+    return with_variant(f"{single}.index.json", variant)
+
+
+def shard_name(number: int, total: int, variant: str | None = None, single: str = SINGLE) -> str:
     """The name of one of several files: "model-00001-of-00002.safetensors", "model.fp16-00001-of-00002.safetensors"."""
-    return (
-        with_variant("model.safetensors", variant).removesuffix(".safetensors")
-        + f"-{number:05}-of-{total:05}.safetensors"
-    )
+    stem, _, ending = with_variant(single, variant).rpartition(".")
+    return f"{stem}-{number:05}-of-{total:05}.{ending}"
 
 
-def is_shard(file_name: str, variant: str | None = None) -> bool:
+def is_shard(file_name: str, variant: str | None = None, single: str = SINGLE) -> bool:
     """Whether a file is called as one of several is."""
-    stem = re.escape(with_variant("model.safetensors", variant).removesuffix(".safetensors"))
-    return re.fullmatch(stem + r"-\d{5}-of-\d{5}\.safetensors", file_name) is not None
+    stem, _, ending = with_variant(single, variant).rpartition(".")
+    return re.fullmatch(re.escape(stem) + r"-\d{5}-of-\d{5}\." + re.escape(ending), file_name) is not None
 
 
 def size_in_bytes(size: int | str) -> int:
@@ -59,7 +62,7 @@ def size_in_bytes(size: int | str) -> int:
 
 
 def plan_shards(
-    tensors: Mapping[str, StoredTensor], limit: int, variant: str | None = None
+    tensors: Mapping[str, StoredTensor], limit: int, variant: str | None = None, single: str = SINGLE
 ) -> dict[str, dict[str, StoredTensor]]:
     """File name -> its tensors, in the given order; a tensor larger than `limit` gets a file of its own."""
     groups: list[dict[str, StoredTensor]] = [{}]
@@ -71,16 +74,18 @@ def plan_shards(
         groups[-1][name] = tensor
         filled += tensor.nbytes
     if len(groups) == 1:
-        return {with_variant(SINGLE, variant): groups[0]}
-    return {shard_name(number, len(groups), variant): group for number, group in enumerate(groups, start=1)}
+        return {with_variant(single, variant): groups[0]}
+    return {shard_name(number, len(groups), variant, single): group for number, group in enumerate(groups, start=1)}
 
 
-def index_document(shards: Mapping[str, Mapping[str, StoredTensor]]) -> dict[str, Any]:
-    """The index of `shards`, as published."""
+def index_document(
+    shards: Mapping[str, Mapping[str, StoredTensor]], listed: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """The index of `shards`, as published; `listed` says what it calls a tensor."""
     total = sum(tensor.nbytes for group in shards.values() for tensor in group.values())
     return {
         "metadata": {"total_size": total},
-        "weight_map": {name: file for file, group in shards.items() for name in group},
+        "weight_map": {listed(name): file for file, group in shards.items() for name in group},
     }
 
 
