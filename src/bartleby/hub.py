@@ -17,8 +17,9 @@ from bartleby.errors import HubError, OptionError, raise_all
 ASSETS = Path(__file__).resolve().parent / "assets"
 """Where the embedded checkpoints lie, one folder each."""
 
-Weights = bool | Literal["safetensors", "bin", "h5", "msgpack"]
-"""True: safetensors, or `.bin` where there are none; False: no weights at all."""
+Kind = Literal["safetensors", "bin", "h5", "msgpack"]
+Weights = bool | Kind | tuple[Kind, ...]
+"""Of several kinds, the first that is there. True: safetensors, or `.bin`; False: no weights at all."""
 
 DESCRIPTION_FILES = (
     "config.json",
@@ -122,14 +123,11 @@ def resolve(
     source = replace(source, variant=variant)
     if weights is False:
         return source.fetch(DESCRIPTION_FILES)
-    if weights is not True:
-        return _with_weights(source, weights) or _refuse_weightless(source, (weights,))
-    # Two steps, so that a repository with both kinds is not downloaded twice over.
-    return (
-        _with_weights(source, "safetensors")
-        or _with_weights(source, "bin")
-        or _refuse_weightless(source, ("safetensors", "bin"))
-    )
+    asked = ("safetensors", "bin") if weights is True else weights
+    kinds: tuple[Kind, ...] = (asked,) if isinstance(asked, str) else asked
+    # One kind after another, so that a repository with several is not downloaded several times over.
+    found = next((folder for kind in kinds if (folder := _with_weights(source, kind))), None)
+    return found or _refuse_weightless(source, kinds)
 
 
 def _local_folder(name_or_path: str | os.PathLike[str]) -> Path | None:
@@ -249,6 +247,5 @@ def _missing_shards(index: Path) -> list[str]:
 def _refuse_weightless(source: _Source, kinds: tuple[str, ...]) -> Path:
     place = "in the cache (allow the network once: the hub may have them)" if source.offline else "on the hub"
     others = " or ".join(f"weights={kind!r}" for kind in ("h5", "msgpack") if kind not in kinds)
-    raise HubError(
-        f"{source.name!r} has no {' or '.join(kinds)} weights {place}. If it has another kind, ask with {others}."
-    )
+    remedy = f"If it has another kind, ask with {others}." if others else "Check the name and `revision`."
+    raise HubError(f"{source.name!r} has no {' or '.join(kinds)} weights {place}. {remedy}")

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
@@ -13,6 +12,8 @@ from bartleby.checkpoints.folder import save_folder
 from bartleby.checkpoints.forms import SAFETENSORS, Form, flax_form, tensorflow_form
 from bartleby.checkpoints.tensors import held
 from bartleby.errors import CheckpointError
+
+h5py = pytest.importorskip("h5py", reason='TensorFlow\'s files need h5py: pip install "bartleby[convert]"')
 
 NUMBERS = np.arange(6, dtype=np.float32).reshape(2, 3)
 WEIGHTS = {

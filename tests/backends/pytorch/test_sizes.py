@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: 
 from bartleby.backends.pytorch import models  # noqa: E402  after the skip
 from tests.backends.pytorch.saved_models import small  # noqa: E402
 
-LOGGER = "bartleby.backends.pytorch.loading.report"
+LOGGER = "bartleby.backends.report"
 
 
 def test_parameters_are_counted_once() -> None:

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: 
 from bartleby.backends.pytorch import models  # noqa: E402  after the skip
 from tests.backends.pytorch.saved_models import ALL, config_of, equal, small  # noqa: E402
 
-LOGGER = "bartleby.backends.pytorch.loading.report"
+LOGGER = "bartleby.backends.report"
 
 
 @pytest.mark.parametrize("model_class", ALL, ids=lambda model: model.__name__)

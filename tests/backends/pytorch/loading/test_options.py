@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: 
 from bartleby.backends.pytorch import models  # noqa: E402  after the skip
 from tests.backends.pytorch.saved_models import equal, small  # noqa: E402
 
-LOGGER = "bartleby.backends.pytorch.loading.report"
+LOGGER = "bartleby.backends.report"
 
 
 def test_arguments_that_cannot_be_are_refused_with_a_reason(tmp_path: Path) -> None:

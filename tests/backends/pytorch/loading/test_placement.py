@@ -15,7 +15,7 @@ from bartleby.errors import OptionError  # noqa: E402
 from bartleby.family.config import BartConfig  # noqa: E402
 from tests.backends.pytorch.saved_models import config_of, equal, rewritten, small  # noqa: E402
 
-LOGGER = "bartleby.backends.pytorch.loading.report"
+LOGGER = "bartleby.backends.report"
 
 
 @pytest.mark.parametrize(

@@ -15,16 +15,14 @@ from torch import Tensor, nn
 from bartleby.backends.pytorch.loading.building import Building, default_dtype, is_published, mark_drawn
 from bartleby.backends.pytorch.loading.options import LoadingOptions, open_stored
 from bartleby.backends.pytorch.loading.placement import Target, dtype_of, name_of, place_of, tensors_of
-from bartleby.backends.pytorch.loading.report import loading_info, refuse_incomplete, tell
+from bartleby.backends.reading import Name, decoding_options, open_checkpoint, settled_config
+from bartleby.backends.report import loading_info, refuse_incomplete, tell
 from bartleby.checkpoints.folder import CheckpointFolder
 from bartleby.checkpoints.names import canonical_name, match, own_name
 from bartleby.errors import OptionError
 from bartleby.family.config import PreTrainedConfig
 from bartleby.family.parameters import Parameter, parameter_table
 from bartleby.generation.config import GenerationConfig
-from bartleby.hub import resolve
-
-Name = str | os.PathLike[str]
 
 
 @runtime_checkable
@@ -91,11 +89,11 @@ class Loading(Building):
         named = {name: kwargs.pop(name) for name in _own_arguments(cls) & kwargs.keys()}
         name = pretrained_model_name_or_path
         with _checkpoint(name, config, options) as checkpoint:
-            settled = _settled_config(cls.config_class, checkpoint, config, kwargs, options)
+            settled = settled_config(cls.config_class, checkpoint, config, kwargs, options)
             settled.name_or_path = "" if name is None else os.fspath(name)
             model, told = cls._load(checkpoint, settled, options, lambda: cls(settled, *model_args, **named))
         if isinstance(model, Generating):
-            model.generation_config = options.generation_config or _decoding(checkpoint, model.config, kwargs)
+            model.generation_config = options.generation_config or decoding_options(checkpoint, model.config, kwargs)
         return (model, told) if options.output_loading_info else model
 
     @classmethod
@@ -114,7 +112,7 @@ class Loading(Building):
             table = list(parameters_of(model).values())
             found, report = match(file, table)
             published = {parameter.name for parameter in parameter_table(model.config, cls.table_head)}
-            refuse_incomplete(report, own.keys() - published, options)
+            refuse_incomplete(report, options, own.keys() - published, options.state_dict is not None)
             copied = options.state_dict is not None or bool(options.disable_mmap)
             weights = tensors_of(file, table, found, Target(dtype, place, copied))
             fill(model, own, table, weights, place)
@@ -174,37 +172,12 @@ def _has_no_numbers(module: nn.Module) -> bool:
 
 
 def _checkpoint(name: Name | None, config: object, options: LoadingOptions) -> CheckpointFolder:
-    """The folder that a name means; an empty one where the caller gives all that would be in it.
-
-    Raises: OptionError if it brings code along that the caller wants to be run.
-    """
-    if name is None:
-        if config is None or options.state_dict is None:
-            raise OptionError("Without a name or a folder, both `config` and `state_dict` must be given.")
-        return CheckpointFolder(Path(), {}, None)
-    folder = resolve(name, weights=options.weights, variant=options.variant, **options.hub)
-    checkpoint = CheckpointFolder.open(folder)
-    if options.trust_remote_code and checkpoint.config.get("auto_map"):
-        raise OptionError(
-            f"`trust_remote_code` must be False: {folder} brings code for its model along, and that is never run. "
-            "Leave it out to load the weights into the model of this library."
-        )
-    return checkpoint
-
-
-def _settled_config(
-    config_class: type[PreTrainedConfig],
-    checkpoint: CheckpointFolder,
-    given: PreTrainedConfig | Name | None,
-    changes: dict[str, Any],
-    options: LoadingOptions,
-) -> PreTrainedConfig:
-    """The checkpoint's config, or the caller's in its place, with `changes`."""
-    if given is None:
-        return config_class.from_dict(checkpoint.config, **changes)
-    if isinstance(given, PreTrainedConfig):
-        return config_class.from_dict(given.to_dict(), **changes)
-    return config_class.from_pretrained(given, **options.hub, **changes)
+    """The folder that a name means; an empty one where the caller gives all that would be in it."""
+    if name is not None:
+        return open_checkpoint(name, options, options.fetched)
+    if config is None or options.state_dict is None:
+        raise OptionError("Without a name or a folder, both `config` and `state_dict` must be given.")
+    return CheckpointFolder(Path(), {}, None)
 
 
 def _own_arguments(model_class: type[Building]) -> set[str]:
@@ -212,12 +185,3 @@ def _own_arguments(model_class: type[Building]) -> set[str]:
     if is_published(model_class):
         return set()
     return set(inspect.signature(model_class).parameters) - {"config", "args", "kwargs"}
-
-
-def _decoding(checkpoint: CheckpointFolder, config: PreTrainedConfig, changes: Mapping[str, Any]) -> GenerationConfig:
-    """The checkpoint's options with `changes`; those from before generation_config.json keep them in the config."""
-    if checkpoint.generation_config is None:
-        return GenerationConfig.from_model_config(config)
-    options = GenerationConfig.from_dict(checkpoint.generation_config)
-    options.update(**{name: value for name, value in changes.items() if name in vars(options)})
-    return options

@@ -9,10 +9,10 @@ from bartleby.errors import CheckpointError, MismatchError
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
 
 from bartleby.backends.pytorch import models  # noqa: E402  after the skip
-from bartleby.backends.pytorch.loading.report import Keys  # noqa: E402
+from bartleby.backends.report import Keys  # noqa: E402
 from tests.backends.pytorch.saved_models import config_of, rewritten, small  # noqa: E402
 
-LOGGER = "bartleby.backends.pytorch.loading.report"
+LOGGER = "bartleby.backends.report"
 
 
 def test_a_missing_head_is_drawn_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

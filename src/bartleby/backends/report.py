@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from bartleby.backends.pytorch.loading.options import LoadingOptions
+from bartleby.backends.options import ReadingOptions
 from bartleby.checkpoints.names import HEADS, REMNANTS, LoadingReport
 from bartleby.errors import CheckpointError, MismatchError, raise_all
 
 logger = logging.getLogger(__name__)
 
 
-def refuse_incomplete(report: LoadingReport, drawable: set[str], options: LoadingOptions) -> None:
+def refuse_incomplete(
+    report: LoadingReport, options: ReadingOptions, drawable: Collection[str] = (), are_given: bool = False
+) -> None:
     """Refuse what would be drawn at random without the caller's knowing: the body of the model, or what is misshapen.
 
-    What belongs to a head (or is in `drawable`) may be missing. So may the body where the caller gave the weights, or
-    asked to be told.
+    What belongs to a head (or is `drawable`) may be missing. So may the body where the weights `are_given` by the
+    caller, or where the caller asked to be told.
     Raises: CheckpointError with all that is missing, MismatchError if something has another shape.
     """
     faults: list[str] = []
-    if not options.output_loading_info and options.state_dict is None:
+    if not options.output_loading_info and not are_given:
         missing = [name for name in report.missing if not HEADS.fullmatch(name) and name not in drawable]
         faults += [f"`{name}` is missing." for name in missing]
     misshapen = [] if options.ignore_mismatched_sizes else [f"{mismatch}." for mismatch in report.mismatched]
