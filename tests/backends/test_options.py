@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 
 from bartleby.backends.options import Fixed, ReadingOptions, take_fixed
 from bartleby.checkpoints.folder import save_folder
-from bartleby.checkpoints.forms import flax_form
+from bartleby.checkpoints.forms import SAFETENSORS, flax_form
 from bartleby.errors import CheckpointError, OptionError
 from bartleby.hub import Kind
 
@@ -59,7 +60,7 @@ def test_a_fixed_argument_may_be_said_but_not_changed() -> None:
 def test_the_first_kind_that_is_there_is_opened(tmp_path: Path) -> None:
     save(tmp_path, 1)
     save(tmp_path, 2, form=flax_form(bare=False))
-    save(tmp_path, 3, variant="fp16")
+    save(tmp_path, 3, form=replace(SAFETENSORS, variant="fp16"))
 
     def opened(**keywords: Any) -> float:
         options = ReadingOptions.take(keywords)

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from bartleby.checkpoints.folder import CheckpointFolder, save_folder
+from bartleby.checkpoints.forms import SAFETENSORS
 from bartleby.checkpoints.tensors import DTYPES, StoredTensor
 from bartleby.errors import CheckpointError, OptionError
 
@@ -255,7 +257,8 @@ def test_a_document_that_is_no_json_is_refused_with_the_place(tmp_path: Path, na
 
 def test_a_variant_lies_beside_the_others_and_replaces_only_its_own_kind(tmp_path: Path) -> None:
     save(tmp_path)
-    save(tmp_path, variant="fp16", max_shard_size=24)
-    save(tmp_path, variant="fp16")
+    halved = replace(SAFETENSORS, variant="fp16")
+    save(tmp_path, form=halved, max_shard_size=24)
+    save(tmp_path, form=halved)
     names = {"config.json", "generation_config.json", "model.safetensors", "model.fp16.safetensors"}
     assert set(os.listdir(tmp_path)) == names

@@ -83,7 +83,7 @@ def test_other_containers_stay_unless_they_are_superseded(tmp_path: Path) -> Non
     flax_files = weight_files(tmp_path)
     save(tmp_path, SAFETENSORS)
     assert weight_files(tmp_path) == flax_files | {"model.safetensors"}
-    save(tmp_path, SAFETENSORS, superseded=("flax_model.msgpack",))
+    save(tmp_path, replace(SAFETENSORS, superseded=("flax_model.msgpack",)))
     assert weight_files(tmp_path) == {"model.safetensors"}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from bartleby.checkpoints.containers import StoredWeights, open_weights
 from bartleby.checkpoints.forms import SAFETENSORS, Form, WriteTensors
 from bartleby.checkpoints.replacement import Writer, current_file, replace_files
-from bartleby.checkpoints.shards import index_document, index_name, is_shard, plan_shards, size_in_bytes, with_variant
+from bartleby.checkpoints.shards import index_document, index_name, plan_shards, size_in_bytes
 from bartleby.checkpoints.tensors import DTYPES, Array, StoredTensor, held
 from bartleby.documents import document_bytes, read_document
 from bartleby.errors import CheckpointError, raise_all
@@ -69,29 +69,25 @@ def save_folder(
     generation_config: dict[str, Any] | None,
     weights: Mapping[str, Weight],
     max_shard_size: int | str = DEFAULT_SHARD_SIZE,
-    variant: str | None = None,
     form: Form = SAFETENSORS,
-    superseded: tuple[str, ...] = (),
 ) -> None:
     """Save a checkpoint as `form` says, in the place of the one that was there.
 
     bfloat16 is given as ("bfloat16", its bits in uint16). Everything is written beside the old files first; a save
     stopped at any moment leaves the old or the new checkpoint. Weights of another container (pytorch_model.bin) or
-    `variant` and tokenizer files stay, but those of the containers named in `superseded` (by their single file) go;
-    without `generation_config`, one saved earlier is removed.
+    variant and tokenizer files stay, unless `form` supersedes them; without `generation_config`, one saved earlier is
+    removed.
     Raises: CheckpointError if something cannot be saved, with what was there before still in place; OptionError if
-        `max_shard_size` is no size or `variant` no part of a name.
+        `max_shard_size` is no size or the variant no part of a name.
     """
     writers = checkpoint_writers(
         config=config,
         generation_config=generation_config,
         weights=weights,
         max_shard_size=max_shard_size,
-        variant=variant,
         form=form,
     )
-    replaced = (form.single, *superseded)
-    write_folder(path, writers, partial(_is_of_a_save, variant=variant, containers=replaced))
+    write_folder(path, writers, lambda name: name == GENERATION_CONFIG or form.is_replaced(name))
 
 
 def checkpoint_writers(
@@ -100,7 +96,6 @@ def checkpoint_writers(
     generation_config: dict[str, Any] | None,
     weights: Mapping[str, Weight],
     max_shard_size: int | str = DEFAULT_SHARD_SIZE,
-    variant: str | None = None,
     form: Form = SAFETENSORS,
 ) -> dict[str, Writer]:
     """The files `save_folder` writes, by name.
@@ -109,12 +104,12 @@ def checkpoint_writers(
     """
     limit = size_in_bytes(max_shard_size)
     writers: dict[str, Writer] = {}
-    shards = plan_shards(_tensors(weights, form), limit, variant, form.single)
+    shards = plan_shards(_tensors(weights, form), limit, form.variant, form.single)
     write = form.write if len(shards) == 1 else form.write_shard
     for name, tensors in shards.items():
         writers[name] = partial(_write_tensors, write, tensors)
     if len(shards) > 1:
-        writers[index_name(form.single, variant)] = _document_writer(index_document(shards, form.listed))
+        writers[index_name(form.single, form.variant)] = _document_writer(index_document(shards, form.listed))
     writers[CONFIG] = _document_writer(config)
     if generation_config is not None:
         writers[GENERATION_CONFIG] = _document_writer(generation_config)
@@ -152,13 +147,6 @@ def _document_writer(document: dict[str, Any]) -> Writer:
 def content_writer(content: bytes) -> Writer:
     """Writes these bytes."""
     return lambda file: file.write(content)
-
-
-def _is_of_a_save(name: str, variant: str | None, containers: tuple[str, ...]) -> bool:
-    return name == GENERATION_CONFIG or any(
-        name in (with_variant(single, variant), index_name(single, variant)) or is_shard(name, variant, single)
-        for single in containers
-    )
 
 
 def _tensors(weights: Mapping[str, Weight], form: Form) -> dict[str, StoredTensor]:

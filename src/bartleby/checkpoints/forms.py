@@ -12,7 +12,7 @@ from bartleby.checkpoints.h5_file import write_h5, write_h5_shard
 from bartleby.checkpoints.layouts import to_flax, to_tensorflow
 from bartleby.checkpoints.msgpack_writing import write_msgpack
 from bartleby.checkpoints.safetensors_file import TAGS, write_safetensors
-from bartleby.checkpoints.shards import SINGLE
+from bartleby.checkpoints.shards import SINGLE, index_name, is_shard, with_variant
 from bartleby.checkpoints.tensors import DTYPES, StoredTensor
 
 Tensors = Mapping[str, StoredTensor]
@@ -38,6 +38,20 @@ class Form:
 
     reserved: frozenset[str] = frozenset()
     """Names that no tensor may have."""
+
+    variant: str | None = None
+    """Put into the names of the files."""
+
+    superseded: tuple[str, ...] = ()
+    """Containers, by their single file, that a save takes the place of besides its own."""
+
+    def is_replaced(self, file_name: str) -> bool:
+        """Whether a file holds weights, or parts of them, that a save takes the place of."""
+        return any(
+            file_name in (with_variant(single, self.variant), index_name(single, self.variant))
+            or is_shard(file_name, self.variant, single)
+            for single in (self.single, *self.superseded)
+        )
 
 
 SAFETENSORS = Form(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from bartleby.backends.pytorch.loading.building import Building
 from bartleby.backends.pytorch.loading.loading import Generating, parameters_of
 from bartleby.backends.pytorch.loading.placement import name_of, stored
 from bartleby.checkpoints.folder import DEFAULT_SHARD_SIZE, save_folder
+from bartleby.checkpoints.forms import SAFETENSORS
 from bartleby.errors import CheckpointError, OptionError, raise_all
 from bartleby.family.config import PreTrainedConfig
 from bartleby.family.parameters import Parameter
@@ -61,7 +63,7 @@ class Saving(Building):
             generation_config=None if options is None else options.to_diff_dict(),
             weights={name: stored(state[name]) for name in names if name in state},
             max_shard_size=max_shard_size,
-            variant=variant,
+            form=replace(SAFETENSORS, variant=variant),
         )
 
     def push_to_hub(self, *args: Any, **kwargs: Any) -> NoReturn:
