@@ -114,8 +114,8 @@ def tables() -> str:
         parts += [
             f"### {group}",
             "",
-            "| option | what it does | default | PyTorch | plain |",
-            "|---|---|---|---|---|",
+            "| option | what it does | default | PyTorch | Flax | TensorFlow | plain |",
+            "|---|---|---|---|---|---|---|",
             *rows,
             "",
         ]
@@ -124,9 +124,9 @@ def tables() -> str:
 
 
 def _answers(name: str, reasons: dict[str, int]) -> str:
-    """The cells of both implementations; a refusal has the number of its reason."""
+    """The cells of all implementations; a refusal has the number of its reason."""
     cells = []
-    for implementation in ("pytorch", "plain"):
+    for implementation in ("pytorch", "flax", "tensorflow", "plain"):
         answer = support(name, implementation)
         if isinstance(answer, Refused):
             cells.append(f"no ({reasons.setdefault(answer.reason, len(reasons) + 1)})")
