@@ -8,7 +8,6 @@ device wait, all rows stay and nothing is asked; nothing is decided row by row.
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -35,7 +34,6 @@ from bartleby.backends.pytorch.decoding.inputs import (
     prepare,
     unpadded,
     within_embeds,
-    within_room,
 )
 from bartleby.backends.pytorch.decoding.lookahead import ModelReader
 from bartleby.backends.pytorch.decoding.noise import Noise, SharedNoise
@@ -50,50 +48,21 @@ from bartleby.backends.pytorch.modeling import Decoder, Encoder
 from bartleby.backends.pytorch.pretrained import PreTrainedModel
 from bartleby.errors import OptionError, raise_all
 from bartleby.generation.config import GenerationConfig
-from bartleby.generation.later_word import Beginning
 from bartleby.generation.mode import GenerationMode, mode_of
-from bartleby.generation.options import DEFAULTS
 from bartleby.generation.provenance import provenance
-from bartleby.generation.resolution import length_bounds, resolve_options
+from bartleby.generation.request import DecodingOptions, tell_of_default_length, within_positions
+from bartleby.generation.resolution import length_bounds
 from bartleby.generation.rules import CUTS, rules_for
 from bartleby.generation.streaming import told_of_errors
 from bartleby.generation.tracing import Tracer
 
-logger = logging.getLogger(__name__)
-
-SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
 ASSISTANTS = ("num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold")
 LOOKS_AHEAD = (GenerationMode.CONTRASTIVE_SEARCH, GenerationMode.ASSISTED_GENERATION)
 PAUSE_ON_ACCELERATORS = 8  # steps between questions: a finished batch computes up to seven steps for nothing
 
 
-class GenerationMixin(PreTrainedModel):
+class GenerationMixin(DecodingOptions, PreTrainedModel):
     """A model that can write: one with a distribution over the next token."""
-
-    _generation_config: GenerationConfig | None = None
-    _beginning: Beginning
-
-    @classmethod
-    def can_generate(cls) -> bool:
-        return True
-
-    @property
-    def generation_config(self) -> GenerationConfig:
-        """How to decode where the caller does not say; from the config until it is set."""
-        if self._generation_config is None:
-            self.generation_config = GenerationConfig.from_model_config(self.config)
-        assert self._generation_config is not None
-        return self._generation_config
-
-    @generation_config.setter
-    def generation_config(self, options: GenerationConfig) -> None:
-        self._generation_config = GenerationConfig.of(options)
-        self._beginning = Beginning.of(self._generation_config, self.config)
-
-    def _own_options(self) -> GenerationConfig:
-        """Those of the model, and what was set on its config since, as scripts of 4.37 do."""
-        options = self.generation_config
-        return self._beginning.followed(options, self.config)
 
     def get_encoder(self) -> Encoder:
         raise NotImplementedError
@@ -159,8 +128,8 @@ class GenerationMixin(PreTrainedModel):
         company = replace(company, given={name: kwargs[name] for name in more})
         given, overrides = self._divided({name: value for name, value in kwargs.items() if name not in more})
         config = None if config is None else GenerationConfig.of(config)
-        options = self._resolved(config, overrides)
-        _tell_of_default_length(options, kwargs)
+        options = self._resolved("pytorch", config, overrides)
+        tell_of_default_length(options, kwargs)
         _tell_of_idle_options(options, overrides, company)
         check_company(company, options)
         check_assistant(self, company.assistant_model, options)
@@ -193,7 +162,8 @@ class GenerationMixin(PreTrainedModel):
         mode = mode_of(options, company.assistant_model is not None)
         positions = self.config.max_position_embeddings
         # The last token written is never read, but in contrastive search.
-        options = within_room(options, prepared, positions + (mode is not GenerationMode.CONTRASTIVE_SEARCH))
+        most = positions + (mode is not GenerationMode.CONTRASTIVE_SEARCH)
+        options = within_positions(options, prepared.prompts.shape[1], most, prepared.unnamed)
         recorder = Recorder(options, company.streamer)
         if company.streamer is not None:
             company.streamer.put(prepared.prompts.repeat_interleave(options.num_return_sequences, dim=0).cpu())
@@ -304,16 +274,6 @@ class GenerationMixin(PreTrainedModel):
         given = {name: value for name, value in kwargs.items() if name in names}
         return given, {name: value for name, value in kwargs.items() if name not in (*names, "labels")}
 
-    def _resolved(self, config: GenerationConfig | None, overrides: Mapping[str, Any]) -> GenerationConfig:
-        """What to decode with; a config of the caller's that leaves out special tokens gets those of the model."""
-        own = self._own_options()
-        options = resolve_options(own if config is None else config, overrides)
-        for name in SPECIAL_TOKENS:
-            if getattr(options, name) is None:
-                setattr(options, name, getattr(own, name))
-        options.validate("pytorch", self.config.vocab_size)
-        return options
-
     def compute_transition_scores(
         self,
         sequences: Tensor,
@@ -373,16 +333,6 @@ def check_company(company: Company, options: GenerationConfig) -> None:
     if options.stop_strings is not None and company.tokenizer is None:
         faults.append("`stop_strings` needs the tokenizer whose tokens spell them. Pass `tokenizer` as well.")
     raise_all(OptionError, faults, "generate")
-
-
-def _tell_of_default_length(options: GenerationConfig, asked: Mapping[str, Any]) -> None:
-    """Log that nobody said how long outputs may be: they end early for no reason in sight."""
-    if options.max_new_tokens is None and options.max_length == DEFAULTS["max_length"] and "max_length" not in asked:
-        logger.warning(
-            "Outputs end at %s tokens, the default: neither the call nor the checkpoint says how long they may be. "
-            "Set `max_new_tokens`.",
-            options.max_length,
-        )
 
 
 def _tell_of_idle_options(options: GenerationConfig, asked: Mapping[str, Any], company: Company) -> None:

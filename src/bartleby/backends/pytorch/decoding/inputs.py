@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ from bartleby.backends.pytorch.outputs import BaseModelOutput
 from bartleby.errors import LengthError, OptionError, ShapeError, VocabularyError
 from bartleby.family.config import PreTrainedConfig
 from bartleby.generation.config import GenerationConfig
-from bartleby.generation.resolution import eos_ids, length_bounds, start_id
+from bartleby.generation.resolution import eos_ids, start_id
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,6 @@ class Inputs:
     encoder_hidden_states: Tensor | None = None
     encoder_attention_mask: Tensor | None = None
 
-
-logger = logging.getLogger(__name__)
 
 OF_BOTH = ("input_ids", "attention_mask", "inputs_embeds", "head_mask", "cross_attn_head_mask", "past_key_values")
 OF_ENCODER_DECODER = (
@@ -256,34 +253,6 @@ def check_past(prepared: Prepared) -> None:
             f"The prompt must be longer than the {known} tokens that `past_key_values` knows, but has {prompt}. "
             "Pass all tokens so far, those of the earlier call and new ones."
         )
-
-
-def within_room(options: GenerationConfig, prepared: Prepared, most: int) -> GenerationConfig:
-    """The options, ending outputs where the model's positions do: at `most` tokens, which is told.
-
-    Raises: LengthError if a prompt or the least length of an output does not fit.
-    """
-    prompt = prepared.prompts.shape[1]
-    least, longest = length_bounds(options, prompt)
-    room = most - prepared.unnamed
-    if longest <= room:
-        return options
-    if prompt >= room or least > room:
-        raise LengthError(
-            f"The output must be at most {most} tokens long, its prompt included, as far as the positions of this "
-            f"model reach, but would have at least {max(prompt + 1, least) + prepared.unnamed}. Shorten the prompt or "
-            "lower `min_length`, or lengthen the model with resize_position_embeddings."
-        )
-    logger.warning(
-        "Outputs could become %s tokens long, but end at %s, as far as the positions of this model reach. "
-        "Lower `max_length` or `max_new_tokens`, or lengthen the model with resize_position_embeddings.",
-        longest + prepared.unnamed,
-        most,
-    )
-    options = copy.deepcopy(options)
-    options.max_length, options.max_new_tokens = room, None
-    options.min_length, options.min_new_tokens = least, None
-    return options
 
 
 def within_embeds(options: GenerationConfig, inputs: Inputs) -> GenerationConfig:
