@@ -147,7 +147,7 @@ class HeadedModel(nn.Module):
         deterministic: bool = True,
     ) -> ModelOutput | tuple[Any, ...]:
         """Shapes: input_ids (b, s), decoder_input_ids (b, t)."""
-        outputs = self.model(
+        outputs: Any = self.model(
             input_ids,
             attention_mask,
             decoder_input_ids,

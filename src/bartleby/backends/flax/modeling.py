@@ -1,8 +1,8 @@
 """The encoder and the decoder of the family in Flax: tables, layers and the norms around them.
 
 Definition: `family/reference.py`; this file computes the same with caches, dropout and layers run again in the backward
-pass. `final_norm` and the embedding norms of `family/architecture.py` are read here; what a layer is made of: layers.py;
-heads: heads.py, readers.py and causal.py.
+pass. `final_norm` and the embedding norms of `family/architecture.py` are read here. What a layer is made of is in
+layers.py; heads are in heads.py, readers.py and causal.py.
 """
 
 from __future__ import annotations

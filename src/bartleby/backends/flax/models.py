@@ -99,7 +99,7 @@ class FlaxBlenderbotSmallModel(FlaxBlenderbotSmallPreTrainedModel, surface.Encod
 class FlaxBlenderbotSmallForConditionalGeneration(FlaxBlenderbotSmallPreTrainedModel, writing.Writer):
     """Blenderbot-Small that replies."""
 
-    def decode(  # type: ignore[override]  # published so: `deterministic` stands where the others have `train`
+    def decode(  # published so: `deterministic` stands where the others have `train`
         self,
         decoder_input_ids: Any,
         encoder_outputs: Any,

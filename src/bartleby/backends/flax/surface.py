@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
@@ -14,13 +14,14 @@ from bartleby.backends.flax.model import Params
 from bartleby.backends.flax.outputs import FlaxBaseModelOutput, ModelOutput, as_asked
 from bartleby.backends.flax.past import Remembering
 from bartleby.errors import ShapeError
+from bartleby.family.parameters import Head
 
 
 class EncoderDecoder(Remembering):
     """A model with an encoder and a decoder; `module_class` says what stands on them."""
 
     module_class = Seq2SeqModel
-    table_head = "none"
+    table_head: ClassVar[Head] = "none"
 
     def _first_inputs(self, input_shape: tuple[int, ...]) -> tuple[Array | None, ...]:
         eos = self.config.eos_token_id  # a reader looks for one
