@@ -1,0 +1,1 @@
+"""The family in Keras 3 on TensorFlow."""

@@ -1,0 +1,86 @@
+"""What the heads are taught with: one number for each label that counts, in nats or squares; their mean is the loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
+
+from bartleby.errors import ShapeError
+from bartleby.family.config import PreTrainedConfig
+from bartleby.family.masks import IGNORED_LABEL
+
+Tensor = Any
+
+
+def token_loss(labels: Tensor, logits: Tensor) -> Tensor:
+    """Cross-entropy of the labels that are not -100.
+
+    How many there are is not known beforehand, which XLA cannot have: compiled, their mean comes back instead.
+    Shapes: (b, t), (b, t, v) -> (n), or (1) compiled by XLA.
+    Raises: ShapeError if there is not one label for each token that was scored.
+    """
+    if not labels.shape.is_compatible_with(logits.shape[:2]):
+        raise ShapeError(
+            f"`labels` must have one label for each scored token, {tuple(logits.shape[:2])}, but have shape "
+            f"{tuple(labels.shape)}."
+        )
+    counts = tf.not_equal(labels, IGNORED_LABEL)
+    if is_compiled():
+        losses = _cross_entropy(tf.where(counts, labels, 0), logits) * tf.cast(counts, exact_logits(logits).dtype)
+        return tf.reshape(
+            tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.math.count_nonzero(counts), losses.dtype)), (1,)
+        )
+    return _cross_entropy(tf.boolean_mask(labels, counts), tf.boolean_mask(logits, counts))
+
+
+def classification_loss(labels: Tensor, logits: Tensor, config: PreTrainedConfig) -> Tensor:
+    """The loss of `config.problem_type`, which is settled by the labels where the configuration leaves it open.
+
+    Shapes: labels (b) ints, (b) floats or (b, num_labels), logits (b, num_labels) -> (b).
+    """
+    if config.problem_type is None:
+        if config.num_labels == 1:
+            config.problem_type = "regression"
+        elif labels.dtype.is_integer:
+            config.problem_type = "single_label_classification"
+        else:
+            config.problem_type = "multi_label_classification"
+    scores = exact_logits(logits)
+    if config.problem_type == "single_label_classification":
+        return _cross_entropy(tf.reshape(labels, (-1,)), scores)
+    targets = tf.cast(labels, scores.dtype)
+    if config.problem_type == "regression":
+        return tf.reduce_mean(tf.square(scores - tf.reshape(targets, tf.shape(scores))), axis=-1)
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, scores), axis=-1)
+
+
+def span_loss(positions: Tensor, logits: Tensor) -> Tensor:
+    """Cross-entropy of one end of an answer; a position past the text is of an answer that was cut off: 0.
+
+    Shapes: positions (b) or (b, 1), logits (b, s) -> (b).
+    """
+    places, length = tf.reshape(positions, (-1,)), tf.shape(logits)[1]
+    is_inside = places < length
+    losses = _cross_entropy(tf.where(is_inside, places, 0), logits)
+    return losses * tf.cast(is_inside, losses.dtype)
+
+
+def mean_loss(losses: Tensor) -> Tensor:
+    """What training makes smaller; 0 where nothing counts."""
+    return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.size(losses), losses.dtype))
+
+
+def is_compiled() -> bool:
+    """Whether the graph being built is for XLA."""
+    found: bool = control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+    return found
+
+
+def exact_logits(logits: Tensor) -> Tensor:
+    return tf.cast(logits, tf.float32) if logits.dtype in (tf.float16, tf.bfloat16) else logits
+
+
+def _cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int32), exact_logits(logits))

@@ -1,0 +1,82 @@
+"""Masks as attention wants them: a number added to each score. What is hidden from whom: `family/masks.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from keras import ops
+
+from bartleby.errors import ShapeError
+
+Tensor = Any
+Size = Any
+"""Of an axis: an int, or a scalar tensor where only the running graph knows it."""
+
+
+def padding_bias(attention_mask: Tensor | None, hidden: Tensor, keys: Size) -> Tensor | None:
+    """What is added to scores so that pads count for nothing: (b, s) -> (b, 1, 1, s); 4 axes pass as they are.
+
+    Raises: ShapeError if it does not cover `keys` tokens.
+    """
+    if attention_mask is None:
+        return None
+    if attention_mask.shape.rank == 4:
+        return _given_bias(attention_mask, hidden)
+    _check_axes(attention_mask)
+    covered = attention_mask.shape[1]
+    if isinstance(keys, int) and covered is not None and covered != keys:
+        raise ShapeError(f"`attention_mask` must cover the {keys} source tokens, but covers {covered}.")
+    return _bias(tf.equal(attention_mask, 0)[:, None, None, :], hidden)
+
+
+def causal_bias(attention_mask: Tensor | None, hidden: Tensor, start: Size, keys: Size) -> Tensor | None:
+    """What is added to self-attention scores of the decoder: (r, past + t) -> (1 or r, 1, t, keys).
+
+    `start` is the position of the first new token. `keys` may be more than there are so far: the mask may cover all of
+    them or only those up to the new ones, what lies behind is in the future. None where a token sees all there is.
+    Raises: ShapeError if the mask covers other positions than those before and these.
+    """
+    new = ops.shape(hidden)[1]
+    is_last = isinstance(start, int) and isinstance(new, int) and new == 1 and keys is not None and keys == start + 1
+    if attention_mask is None and is_last:
+        return None
+    if attention_mask is not None and attention_mask.shape.rank == 4:
+        return _given_bias(attention_mask, hidden)
+    places = tf.range(keys)
+    hidden_from = (places[None, :] > (start + tf.range(new))[:, None])[None, None]  # (1, 1, t, keys)
+    if attention_mask is not None:
+        seen = _covering(attention_mask, start, new, keys)
+        hidden_from = hidden_from | tf.equal(seen, 0)[:, None, None, :]
+    return _bias(hidden_from, hidden)
+
+
+def _covering(attention_mask: Tensor, start: Size, new: Size, keys: Size) -> Tensor:
+    """The mask (r, keys): what is not written yet is in the future, whatever is said of it."""
+    _check_axes(attention_mask)
+    covered = ops.shape(attention_mask)[1]
+    if not (isinstance(covered, int) and isinstance(keys, int)):
+        return tf.pad(attention_mask, [[0, 0], [0, keys - covered]], constant_values=1)
+    read = start + new if isinstance(start, int) and isinstance(new, int) else None
+    if covered > keys or (read is not None and covered < read):
+        wanted = keys if read is None else read
+        raise ShapeError(f"`attention_mask` must cover the {wanted} tokens read before or now, but covers {covered}.")
+    return attention_mask if covered == keys else tf.pad(attention_mask, [[0, 0], [0, keys - covered]])
+
+
+def _check_axes(attention_mask: Tensor) -> None:
+    if attention_mask.shape.rank != 2:
+        raise ShapeError(f"`attention_mask` must have 2 or 4 axes, but has shape {tuple(attention_mask.shape)}.")
+
+
+def _given_bias(attention_mask: Tensor, hidden: Tensor) -> Tensor:
+    """A mask of a caller's with 4 axes: of truths, True where to look, or already numbers to add."""
+    return _bias(~attention_mask, hidden) if attention_mask.dtype == tf.bool else tf.cast(attention_mask, hidden.dtype)
+
+
+def _bias(ignored: Tensor, hidden: Tensor) -> Tensor:
+    """A hugely negative number where `ignored`: a row of pads alone then spreads its weight instead of becoming NaN.
+
+    Half of the most negative one, to which a score can be added without leaving the range of a half.
+    """
+    return tf.where(ignored, tf.constant(hidden.dtype.min / 2, hidden.dtype), tf.zeros((), hidden.dtype))

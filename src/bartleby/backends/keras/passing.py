@@ -1,0 +1,53 @@
+"""What is passed on: from a caller to the stacks, from one step of decoding to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from bartleby.backends.keras.layers import LayerCache
+from bartleby.backends.keras.outputs import TFBaseModelOutput
+from bartleby.errors import ConfigError, ShapeError
+from bartleby.family.masks import IGNORED_LABEL
+
+Tensor = Any
+
+
+def shift_tokens_right(input_ids: Tensor, pad_token_id: int | None, decoder_start_token_id: int | None) -> Tensor:
+    """Teacher-forcing input: ids moved one place right, behind the start token; (b, t) -> (b, t), -100 becomes pad."""
+    if pad_token_id is None or decoder_start_token_id is None:
+        raise ConfigError(
+            "Moving labels right needs `pad_token_id` and `decoder_start_token_id`; the config lacks one."
+        )
+    ids = tf.convert_to_tensor(input_ids)
+    start = tf.fill((tf.shape(ids)[0], 1), tf.cast(decoder_start_token_id, ids.dtype))
+    shifted = tf.concat([start, ids[:, :-1]], axis=1)
+    return tf.where(tf.equal(shifted, IGNORED_LABEL), tf.cast(pad_token_id, ids.dtype), shifted)
+
+
+def encoder_output(given: Any) -> TFBaseModelOutput:
+    """What a caller passes as `encoder_outputs`: an output of any library, a dict of its fields, or a tuple of them.
+
+    Raises: ShapeError if it is nothing of the kind.
+    """
+    if isinstance(given, TFBaseModelOutput):
+        return given
+    if isinstance(given, tuple | list) and given:
+        return TFBaseModelOutput(*given[:3])
+    names = ("last_hidden_state", "hidden_states", "attentions")
+    found = {name: given.get(name) if isinstance(given, Mapping) else getattr(given, name, None) for name in names}
+    if found["last_hidden_state"] is None:
+        raise ShapeError(
+            "`encoder_outputs` must be what an encoder gave, or a tuple that begins with its states, but is "
+            f"{type(given).__name__}. Arguments behind the masks are best passed by name."
+        )
+    return TFBaseModelOutput(**found)
+
+
+def reordered(cache: tuple[LayerCache, ...], rows: Tensor) -> tuple[LayerCache, ...]:
+    """Row i becomes what row `rows[i]` was; beams of a source read the same source, which stays."""
+    return tuple(
+        layer._replace(keys=tf.gather(layer.keys, rows), values=tf.gather(layer.values, rows)) for layer in cache
+    )

@@ -1,0 +1,45 @@
+"""The past that a pass gives back and takes: one tensor (2, r, h, t, k) a layer, or tuples of tensors as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from bartleby.backends.keras.layers import LayerCache
+from bartleby.errors import ShapeError
+
+Tensor = Any
+
+
+def published_past(caches: tuple[LayerCache, ...]) -> tuple[Tensor, ...]:
+    """Keys and values of the target, stacked; those of the source are made again from its states."""
+    return tuple(tf.stack([cache.keys, cache.values]) for cache in caches)
+
+
+def read_past(past: Any, layers: int) -> tuple[LayerCache, ...]:
+    """What a caller gives back, layer by layer.
+
+    A tensor (2, r, h, t, k) or a pair (keys, values) is of the target; four tensors are of the target and the source.
+    Raises: ShapeError if it is nothing of the kind, or of another number of layers.
+    """
+    if (not isinstance(past, tuple | list) and getattr(past, "shape", None) is None) or len(past) != layers:
+        raise ShapeError(f"`past_key_values` must hold one entry for each of {layers} layers, but is {_told(past)}.")
+    return tuple(_read_layer(past[index], index) for index in range(layers))
+
+
+def _read_layer(entry: Any, index: int) -> LayerCache:
+    count = entry.shape[0] if hasattr(entry, "shape") else len(entry) if isinstance(entry, tuple | list) else None
+    if count not in (2, 4):
+        raise ShapeError(
+            f"`past_key_values[{index}]` must be a tensor (2, batch, heads, length, width) or 2 or 4 tensors (batch, "
+            f"heads, length, width), but is {_told(entry)}."
+        )
+    return LayerCache(*(entry[place] for place in range(count)))
+
+
+def _told(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"of shape {tuple(shape)}"
+    return f"a {type(value).__name__}" + (f" of {len(value)}" if isinstance(value, tuple | list | dict) else "")
