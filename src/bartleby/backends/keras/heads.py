@@ -39,11 +39,6 @@ class Seq2SeqModel(Model):
             self.encoder = self.encoder_class(config, table)
             self.decoder = self.decoder_class(config, table)
 
-    @property
-    def model(self) -> Seq2SeqModel:
-        """Itself, which heads have under this name."""
-        return self
-
     def get_encoder(self) -> Encoder:
         return self.encoder
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from bartleby.backends.keras.inputs import Called
 from bartleby.backends.keras.pretrained import TFPreTrainedModel
+from bartleby.checkpoints.names import own_name
 from bartleby.errors import ArgumentError, ConfigError, raise_all
 from bartleby.family.config import PreTrainedConfig
 from bartleby.family.parameters import Head, Parameter, parameter_table
@@ -64,7 +65,7 @@ class Model(Called, TFPreTrainedModel):
 
     def _variable(self, parameter: Parameter) -> keras.Variable:
         found: Any = self
-        *path, last = parameter.name.split(".")
+        *path, last = own_name(parameter.name, self.table_head).split(".")
         for part in path:
             found = found[int(part)] if part.isdecimal() else getattr(found, part)
         return getattr(found, VARIABLES[parameter.kind].get(last, last))

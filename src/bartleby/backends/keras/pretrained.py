@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 
@@ -20,10 +20,10 @@ class TFPreTrainedModel(Saving, Exporting, keras.Model):
     framework = "tf"
     generation_config_class: ClassVar[type[GenerationConfig]] = GenerationConfig
 
-    @classmethod
-    def can_generate(cls) -> bool:
-        """Whether it has `generate` and options for it."""
-        return False
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("bartleby."):  # so that Keras loads its own files of it
+            keras.saving.register_keras_serializable("bartleby")(cls)
 
     @classmethod
     def register_for_auto_class(cls, auto_class: str | type = "TFAutoModel") -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from bartleby.backends.pytorch.loading.options import ATTENTION, attention_fault
 from bartleby.backends.pytorch.pretrained import PreTrainedModel
 from bartleby.errors import ArgumentError, ConfigError, OptionError, raise_all
 from bartleby.family.architecture import architecture_of
@@ -32,6 +33,7 @@ class Model(PreTrainedModel):
     _no_split_modules: ClassVar[list[str]] = ["EncoderLayer", "DecoderLayer"]
     _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = ["encoder.version", "decoder.version"]
     _skip_keys_device_placement: ClassVar[str] = "past_key_values"
+    _has_warned_of_padding = False
 
     def post_init(self) -> None:
         super().post_init()
@@ -73,6 +75,23 @@ class Model(PreTrainedModel):
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
         """Put another projection in its place."""
         raise ConfigError(f"{type(self).__name__} has no projection to tokens that could be replaced.")
+
+    def set_attn_implementation(self, attn_implementation: str | None) -> None:
+        """Accept the published names of what is done anyway, see `loading.options.ATTENTION`.
+
+        Raises: OptionError for all others.
+        """
+        if attn_implementation not in ATTENTION:
+            raise OptionError(attention_fault(attn_implementation))
+
+    def warn_if_padding_and_no_attention_mask(self, input_ids: Tensor, attention_mask: Tensor | None) -> None:
+        """Say once that ids with pads at an end were given without a mask: the pads would count as text."""
+        pad = self.config.pad_token_id
+        if attention_mask is not None or pad is None or self._has_warned_of_padding:
+            return
+        if bool((input_ids[:, [0, -1]] == pad).any()):
+            self._has_warned_of_padding = True
+            logger.warning("The ids hold pads (id %s), but no `attention_mask` hides them. Pass the tokenizer's.", pad)
 
     # Pruning
 

@@ -5,25 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 from torch import Tensor
 
 from bartleby.backends.pytorch.loading.building import Building
 from bartleby.backends.pytorch.loading.loading import Generating, parameters_of
 from bartleby.backends.pytorch.loading.placement import name_of, stored
+from bartleby.backends.writing import NotUploaded, config_document, refuse_arguments
 from bartleby.checkpoints.folder import DEFAULT_SHARD_SIZE, save_folder
 from bartleby.checkpoints.forms import SAFETENSORS
-from bartleby.errors import CheckpointError, OptionError, raise_all
-from bartleby.family.config import PreTrainedConfig
+from bartleby.errors import CheckpointError, raise_all
 from bartleby.family.parameters import Parameter
 
-UPLOAD = "save to a folder and upload it with `hf upload`"
 UNUSED_ARGUMENTS = ("token", "save_peft_format", "save_original_format")
 """Published arguments that change nothing: there are no adapters inside a model, and one layout of files."""
 
+KNOWN_ARGUMENTS = {*UNUSED_ARGUMENTS, "distributed_checkpoint"}
 
-class Saving(Building):
+
+class Saving(Building, NotUploaded):
     """A model that can be written to a folder, for this library and for the reference library's releases 4 and 5."""
 
     def save_pretrained(
@@ -56,33 +57,26 @@ class Saving(Building):
         faults = list(faults_of(lines, state, parts_allowed=state_dict is not None))
         raise_all(CheckpointError, faults, type(self).__name__)
         names = [name for name, parameter in lines.items() if parameter.tied_to is None]
+        dtype = next((name_of(tensor.dtype) for tensor in state.values() if tensor.is_floating_point()), None)
         options = self.generation_config if isinstance(self, Generating) else None
         save_folder(
             os.fspath(save_directory),
-            config=config_document(self.config, type(self).__name__, state),
+            config=config_document(self.config, type(self).__name__, dtype),
             generation_config=None if options is None else options.to_diff_dict(),
             weights={name: stored(state[name]) for name in names if name in state},
             max_shard_size=max_shard_size,
             form=replace(SAFETENSORS, variant=variant),
         )
 
-    def push_to_hub(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raises: OptionError, with what to do instead."""
-        raise OptionError(f"`push_to_hub` is not offered: {UPLOAD}.")
-
 
 def refuse_other_forms(push_to_hub: bool, safe_serialization: bool, others: Mapping[str, Any]) -> None:
     """Raises: OptionError for ways of saving that are not offered, and for arguments that no release knows."""
     faults = []
-    if push_to_hub:
-        faults.append(f"`push_to_hub` must be False: {UPLOAD}.")
     if not safe_serialization:
         faults.append("`safe_serialization` must be True: pickles are read, but never written.")
     if others.get("distributed_checkpoint"):
         faults.append("`distributed_checkpoint` must be False: a model of this family lies on one device.")
-    known = {*UNUSED_ARGUMENTS, "distributed_checkpoint"}
-    faults += [f"`{name}` is not an argument of save_pretrained." for name in others if name not in known]
-    raise_all(OptionError, faults, "save_pretrained")
+    refuse_arguments(push_to_hub, [name for name in others if name not in KNOWN_ARGUMENTS], faults)
 
 
 def faults_of(lines: Mapping[str, Parameter], state: Mapping[str, Tensor], parts_allowed: bool) -> Iterator[str]:
@@ -110,14 +104,3 @@ def faults_of(lines: Mapping[str, Parameter], state: Mapping[str, Tensor], parts
 
 def _is_same(tensor: Tensor, source: Tensor | None) -> bool:
     return source is not None and (tensor.data_ptr() == source.data_ptr() or tensor.equal(source))
-
-
-def config_document(config: PreTrainedConfig, model_name: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What config.json says: the class, and the type of the weights under the names of both releases."""
-    saved = type(config).from_dict(config.to_dict())
-    saved.architectures = [model_name]
-    saved.dtype = next((name_of(tensor.dtype) for tensor in state.values() if tensor.is_floating_point()), None)
-    document = saved.to_diff_dict()
-    if saved.dtype is not None:
-        document["torch_dtype"] = saved.dtype  # release 4 reads this, release 5 `dtype`; each leaves the other alone
-    return document
