@@ -1,11 +1,12 @@
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bartleby.errors import TokenizerError
 from bartleby.tokenization.byte_level import BartTokenizer
-from bartleby.tokenization.encoding import BatchEncoding, CharSpan, TokenSpan, as_tensors
+from bartleby.tokenization.encoding import BatchEncoding, CharSpan, TensorType, TokenSpan, as_tensors
 
 TEXT = "Hello  world, café"
 
@@ -91,12 +92,35 @@ def test_pytorch_tensors_hold_the_same_numbers(bart: BartTokenizer) -> None:
     assert encoded["input_ids"].tolist() == bart(["Hello world", "Hello"], padding=True)["input_ids"]
 
 
-@pytest.mark.parametrize(("framework", "module"), [("jax", "jax"), ("tf", "tensorflow")])
-def test_other_frameworks_get_their_own_integers(bart: BartTokenizer, framework: str, module: str) -> None:
-    pytest.importorskip(module)
-    encoded = bart(["Hello world"], return_tensors=framework)
-    assert np.asarray(encoded["input_ids"]).dtype == np.int32
-    assert np.asarray(encoded["input_ids"]).tolist() == bart(["Hello world"])["input_ids"]
+def jax_arrays() -> type:
+    return pytest.importorskip("jax", reason='needs JAX: pip install "bartleby[flax]"').Array
+
+
+def tensorflow_tensors() -> type:
+    return pytest.importorskip("tensorflow", reason='needs TensorFlow: pip install "bartleby[tensorflow]"').Tensor
+
+
+@pytest.mark.parametrize(("framework", "tensors"), [("jax", jax_arrays), ("tf", tensorflow_tensors)])
+def test_other_frameworks_get_their_own_integers(bart: BartTokenizer, framework: str, tensors: Any) -> None:
+    kind = tensors()
+    lists = bart(["Hello world", "Hello"], padding=True)
+    encoded = bart(["Hello world", "Hello"], padding=True, return_tensors=framework)
+    later = BatchEncoding(dict(lists)).convert_to_tensors(TensorType(framework))
+    for each in (encoded, later, bart.pad(bart(["Hello world", "Hello"]), return_tensors=framework)):
+        assert all(isinstance(value, kind) for value in each.values())
+        assert {name: (np.asarray(value).dtype, np.asarray(value).tolist()) for name, value in each.items()} == {
+            name: (np.int32, value) for name, value in lists.items()
+        }
+    assert bart.batch_decode(encoded["input_ids"]) == bart.batch_decode(lists["input_ids"])
+    assert bart.decode(encoded["input_ids"][0]) == bart.decode(lists["input_ids"][0])
+    assert encoded.convert_to_tensors("np")["input_ids"].dtype == np.int64
+
+
+def test_one_text_gets_a_batch_axis_where_asked(bart: BartTokenizer) -> None:
+    jax_arrays()
+    alone = bart("Hello world")
+    assert bart("Hello world", return_tensors="jax")["input_ids"].tolist() == [alone["input_ids"]]
+    assert alone.convert_to_tensors("jax", prepend_batch_axis=True)["input_ids"].shape == (1, 4)
 
 
 def test_rows_of_different_lengths_are_refused_with_the_remedy(bart: BartTokenizer) -> None:
