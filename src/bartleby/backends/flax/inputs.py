@@ -66,11 +66,8 @@ def positions(name: str, given: Any, ids: Array, config: PreTrainedConfig) -> Ar
     if given is None:
         return None
     value = given if _is_array(given) else np.asarray(given)
-    if (
-        value.ndim not in (1, 2)
-        or value.shape[-1] != ids.shape[1]
-        or value.shape[0] not in (1, *ids.shape[:1], *value.shape[-1:])
-    ):
+    rows, length = ids.shape
+    if tuple(value.shape) not in ((length,), (1, length), (rows, length)):
         raise ShapeError(f"`{name}` must have shape {tuple(ids.shape)}, but has {tuple(value.shape)}.")
     if is_known(value) and value.size:
         numbers = np.asarray(value)

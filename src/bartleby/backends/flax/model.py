@@ -27,6 +27,7 @@ class Model(FlaxPreTrainedModel):
 
     module_class: ClassVar[type[nn.Module]]
     table_head: ClassVar[Head]
+    dtype: Any = jnp.float32
 
     def __init__(
         self,

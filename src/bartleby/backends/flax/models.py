@@ -6,7 +6,7 @@ from typing import Any
 
 from jax import Array
 
-from bartleby.backends.flax import model, readers, surface, writing
+from bartleby.backends.flax import causal, heads, model, modeling, readers, surface, writing
 from bartleby.backends.flax.inputs import shift_tokens_right
 from bartleby.backends.flax.model import Params
 from bartleby.backends.flax.outputs import ModelOutput
@@ -30,6 +30,17 @@ __all__ = [
     "FlaxBlenderbotSmallPreTrainedModel",
     "shift_tokens_right",
 ]
+
+FlaxBartEncoder = FlaxBlenderbotEncoder = FlaxBlenderbotSmallEncoder = modeling.Encoder
+FlaxBartDecoder = FlaxBlenderbotDecoder = FlaxBlenderbotSmallDecoder = modeling.Decoder
+FlaxBartModule = FlaxBlenderbotModule = FlaxBlenderbotSmallModule = heads.Seq2SeqModel
+FlaxBartForConditionalGenerationModule = heads.ConditionalGeneration
+FlaxBlenderbotForConditionalGenerationModule = heads.ConditionalGeneration
+FlaxBlenderbotSmallForConditionalGenerationModule = heads.ConditionalGeneration
+FlaxBartForSequenceClassificationModule = readers.SequenceClassification
+FlaxBartForQuestionAnsweringModule = readers.QuestionAnswering
+FlaxBartDecoderWrapper = causal.DecoderOnly
+FlaxBartForCausalLMModule = causal.CausalLM
 
 
 class FlaxBartPreTrainedModel(model.Model):
