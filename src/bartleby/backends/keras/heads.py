@@ -4,19 +4,20 @@ causal.py, models that judge a text are in readers.py; models.py binds each to t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
 from bartleby.backends.keras.inputs import unpack_inputs
-from bartleby.backends.keras.layers import Linear, put_layer, tied_scores
+from bartleby.backends.keras.layers import Linear, put_layer, renew_variable, tied_scores
 from bartleby.backends.keras.losses import token_loss
 from bartleby.backends.keras.masks import Size
 from bartleby.backends.keras.model import Model
 from bartleby.backends.keras.modeling import Cache, Decoder, Encoder, token_embedding
 from bartleby.backends.keras.outputs import TFSeq2SeqLMOutput, TFSeq2SeqModelOutput, as_asked, rest_of
-from bartleby.backends.keras.passing import encoder_output, reordered, shift_tokens_right
+from bartleby.backends.keras.passing import encoder_output, new_ids, next_places, reordered, shift_tokens_right
 from bartleby.errors import ShapeError
 from bartleby.family.config import PreTrainedConfig
 from bartleby.family.masks import IGNORED_LABEL
@@ -165,6 +166,22 @@ class ConditionalGeneration(HeadedModel):
             if not config.tie_word_embeddings:
                 self.lm_head = Linear(config.d_model, config.vocab_size, config.init_std, "lm_head", use_bias=False)
 
+    def get_output_embeddings(self) -> keras.layers.Layer:
+        return self.get_input_embeddings() if self.lm_head is None else self.lm_head
+
+    def set_output_embeddings(self, value: keras.layers.Layer) -> None:
+        """Put another layer in its place, or another table where they are tied."""
+        if self.lm_head is None:
+            self.set_input_embeddings(value)
+        else:
+            put_layer(self, "lm_head", value)
+
+    def get_bias(self) -> dict[str, keras.Variable]:
+        return {"final_logits_bias": self.final_logits_bias}
+
+    def set_bias(self, value: Mapping[str, Any]) -> None:
+        renew_variable(self, "final_logits_bias", tf.convert_to_tensor(value["final_logits_bias"]))
+
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
         """The decoder inputs that teach `labels`; (b, t) -> (b, t)."""
         return shift_tokens_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
@@ -234,6 +251,35 @@ class ConditionalGeneration(HeadedModel):
         logits = self.lm_logits(outputs.last_hidden_state)
         loss = None if labels is None else self.hf_compute_loss(labels, logits)
         return as_asked(TFSeq2SeqLMOutput(loss, logits, **rest_of(outputs)), self.config, return_dict)
+
+    def prepare_inputs_for_generation(
+        self,
+        decoder_input_ids: Tensor,
+        past_key_values: Any = None,
+        attention_mask: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        decoder_head_mask: Tensor | None = None,
+        cross_attn_head_mask: Tensor | None = None,
+        use_cache: bool | None = None,
+        encoder_outputs: Any = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The arguments of the next pass: the ids the past does not know yet, and what stays as it is."""
+        new = new_ids(decoder_input_ids, past_key_values)
+        return {
+            "input_ids": None,  # the encoder has read them
+            "encoder_outputs": encoder_outputs,
+            "past_key_values": past_key_values,
+            "decoder_input_ids": new,
+            "attention_mask": attention_mask,
+            "decoder_attention_mask": decoder_attention_mask,
+            "decoder_position_ids": next_places(new, past_key_values, decoder_attention_mask),
+            "head_mask": head_mask,
+            "decoder_head_mask": decoder_head_mask,
+            "cross_attn_head_mask": cross_attn_head_mask,
+            "use_cache": use_cache,
+        }
 
     # What decoding asks for
 

@@ -67,6 +67,16 @@ def put_layer(owner: keras.layers.Layer, name: str, new: keras.layers.Layer) -> 
     setattr(owner, name, new)
 
 
+def renew_variable(owner: keras.layers.Layer, name: str, value: Tensor) -> None:
+    """Another variable under this name, of another shape; Keras locks layers that are built."""
+    old = getattr(owner, name)
+    delattr(owner, name)
+    owner._tracker.unlock()
+    new = owner.add_weight(value.shape, initializer="zeros", dtype=old.dtype, trainable=old.trainable, name=old.name)
+    new.assign(value)
+    setattr(owner, name, new)
+
+
 def drawn(std: float) -> keras.initializers.Initializer:
     """A new one for each variable: Keras draws the same numbers from the same initializer."""
     return keras.initializers.RandomNormal(stddev=std)

@@ -28,10 +28,7 @@ def token_loss(labels: Tensor, logits: Tensor) -> Tensor:
         )
     counts = tf.not_equal(labels, IGNORED_LABEL)
     if is_compiled():
-        losses = _cross_entropy(tf.where(counts, labels, 0), logits) * tf.cast(counts, exact_logits(logits).dtype)
-        return tf.reshape(
-            tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.math.count_nonzero(counts), losses.dtype)), (1,)
-        )
+        return _mean_where(counts, _cross_entropy(tf.where(counts, labels, 0), logits))
     return _cross_entropy(tf.boolean_mask(labels, counts), tf.boolean_mask(logits, counts))
 
 
@@ -47,7 +44,7 @@ def classification_loss(labels: Tensor, logits: Tensor, config: PreTrainedConfig
             config.problem_type = "single_label_classification"
         else:
             config.problem_type = "multi_label_classification"
-    scores = exact_logits(logits)
+    scores = _exact(logits)
     if config.problem_type == "single_label_classification":
         return _cross_entropy(tf.reshape(labels, (-1,)), scores)
     targets = tf.cast(labels, scores.dtype)
@@ -57,19 +54,25 @@ def classification_loss(labels: Tensor, logits: Tensor, config: PreTrainedConfig
 
 
 def span_loss(positions: Tensor, logits: Tensor) -> Tensor:
-    """Cross-entropy of one end of an answer; a position past the text is of an answer that was cut off: 0.
+    """Mean cross-entropy of one end of an answer; a position past the text is of an answer that was cut off, and ignored.
 
-    Shapes: positions (b) or (b, 1), logits (b, s) -> (b).
+    Shapes: positions (b) or (b, 1), logits (b, s) -> (1), since the two ends may ignore different rows.
     """
     places, length = tf.reshape(positions, (-1,)), tf.shape(logits)[1]
     is_inside = places < length
     losses = _cross_entropy(tf.where(is_inside, places, 0), logits)
-    return losses * tf.cast(is_inside, losses.dtype)
+    return _mean_where(is_inside, losses)
 
 
 def mean_loss(losses: Tensor) -> Tensor:
     """What training makes smaller; 0 where nothing counts."""
     return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.size(losses), losses.dtype))
+
+
+def _mean_where(counts: Tensor, losses: Tensor) -> Tensor:
+    """The mean of the losses that count, 0 where none does; (1)."""
+    number = tf.cast(tf.math.count_nonzero(counts), losses.dtype)
+    return tf.math.divide_no_nan(tf.reduce_sum(tf.where(counts, losses, 0)), number)[None]
 
 
 def is_compiled() -> bool:
@@ -78,9 +81,9 @@ def is_compiled() -> bool:
     return found
 
 
-def exact_logits(logits: Tensor) -> Tensor:
+def _exact(logits: Tensor) -> Tensor:
     return tf.cast(logits, tf.float32) if logits.dtype in (tf.float16, tf.bfloat16) else logits
 
 
 def _cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int32), exact_logits(logits))
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int32), _exact(logits))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bartleby.backends.keras import heads, model, modeling
+from bartleby.backends.keras import causal, heads, model, modeling, readers
 from bartleby.family.config import BartConfig, BlenderbotConfig, BlenderbotSmallConfig
 
 
@@ -10,6 +10,10 @@ class TFBartPreTrainedModel(model.Model):
     """What all BART models are."""
 
     config_class = BartConfig
+
+
+TFBartPretrainedModel = TFBartPreTrainedModel
+"""The published spelling."""
 
 
 class TFBartEncoder(modeling.Encoder):
@@ -31,6 +35,30 @@ class TFBartForConditionalGeneration(TFBartPreTrainedModel, heads.ConditionalGen
     """BART that writes: summaries, filled masks, translations."""
 
     bare_class = TFBartModel
+
+
+class TFBartForSequenceClassification(TFBartPreTrainedModel, readers.SequenceClassification):
+    """BART that labels texts."""
+
+    bare_class = TFBartModel
+
+
+class TFBartForQuestionAnswering(TFBartPreTrainedModel, readers.QuestionAnswering):
+    """BART that finds answers in a text."""
+
+    bare_class = TFBartModel
+
+
+class TFBartDecoderWrapper(causal.DecoderOnly):
+    """BART's decoder under the name it has in a full checkpoint."""
+
+    decoder_class = TFBartDecoder
+
+
+class TFBartForCausalLM(TFBartPreTrainedModel, causal.CausalLM):
+    """BART's decoder as a language model."""
+
+    wrapper_class = TFBartDecoderWrapper
 
 
 class TFBlenderbotPreTrainedModel(model.Model):
@@ -60,6 +88,18 @@ class TFBlenderbotForConditionalGeneration(TFBlenderbotPreTrainedModel, heads.Co
     bare_class = TFBlenderbotModel
 
 
+class TFBlenderbotDecoderWrapper(causal.DecoderOnly):
+    """Blenderbot's decoder under the name it has in a full checkpoint."""
+
+    decoder_class = TFBlenderbotDecoder
+
+
+class TFBlenderbotForCausalLM(TFBlenderbotPreTrainedModel, causal.CausalLM):
+    """Blenderbot's decoder as a language model."""
+
+    wrapper_class = TFBlenderbotDecoderWrapper
+
+
 class TFBlenderbotSmallPreTrainedModel(model.Model):
     """What all Blenderbot-Small models are."""
 
@@ -85,3 +125,15 @@ class TFBlenderbotSmallForConditionalGeneration(TFBlenderbotSmallPreTrainedModel
     """Blenderbot-Small that replies."""
 
     bare_class = TFBlenderbotSmallModel
+
+
+class TFBlenderbotSmallDecoderWrapper(causal.DecoderOnly):
+    """Blenderbot-Small's decoder under the name it has in a full checkpoint."""
+
+    decoder_class = TFBlenderbotSmallDecoder
+
+
+class TFBlenderbotSmallForCausalLM(TFBlenderbotSmallPreTrainedModel, causal.CausalLM):
+    """Blenderbot-Small's decoder as a language model."""
+
+    wrapper_class = TFBlenderbotSmallDecoderWrapper

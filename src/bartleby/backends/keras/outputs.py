@@ -149,7 +149,7 @@ class TFSeq2SeqSequenceClassifierOutput(ModelOutput):
 
 @dataclass
 class TFSeq2SeqQuestionAnsweringModelOutput(ModelOutput):
-    """Shapes: start_logits and end_logits (b, t); loss (b)."""
+    """Shapes: start_logits and end_logits (b, t); loss (1)."""
 
     loss: Tensor | None = None
     start_logits: Tensor | None = None

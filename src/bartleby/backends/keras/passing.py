@@ -51,3 +51,15 @@ def reordered(cache: tuple[LayerCache, ...], rows: Tensor) -> tuple[LayerCache, 
     return tuple(
         layer._replace(keys=tf.gather(layer.keys, rows), values=tf.gather(layer.values, rows)) for layer in cache
     )
+
+
+def new_ids(ids: Tensor, past_key_values: Any) -> Tensor:
+    """The ids that a past does not hold; only the last where there is one."""
+    return ids if past_key_values is None else ids[:, -1:]
+
+
+def next_places(ids: Tensor, past_key_values: Any, attention_mask: Tensor | None) -> Tensor:
+    """Where the new tokens stand, (), (t) or (b, 1): behind those the mask counts, else behind those the past has."""
+    if attention_mask is not None:
+        return tf.cumsum(attention_mask, axis=-1, exclusive=True)[:, -1:]
+    return tf.range(ids.shape[1]) if past_key_values is None else past_key_values[0][0].shape[2]
