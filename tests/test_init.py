@@ -14,8 +14,13 @@ from bartleby import errors
 from bartleby.errors import MissingExtraError
 
 HEAVY = {"torch", "jax", "flax", "tensorflow", "keras", "transformers", "accelerate", "numpy", "tokenizers", "typer"}
-TORCH_NAMES = sorted(name for name, module in bartleby._MODULE_OF.items() if ".pytorch." in module)
-CORE_NAMES = sorted(set(bartleby._MODULE_OF) - set(TORCH_NAMES))
+WINGS = {"pytorch": "torch", "flax": "flax", "keras": "tensorflow"}
+FRAMEWORKS = {"pytorch": ("torch",), "flax": ("jax", "flax"), "keras": ("tensorflow", "keras")}
+WING_OF = {
+    name: wing for name, module in bartleby._MODULE_OF.items() for wing in WINGS if f".backends.{wing}." in module
+}
+CORE_NAMES = sorted(set(bartleby._MODULE_OF) - set(WING_OF))
+ONE_OF = {"pytorch": "BartModel", "flax": "FlaxBartModel", "keras": "TFBartModel"}
 
 IMPORT = """
 import sys, time
@@ -43,25 +48,47 @@ def test_every_core_name_is_there(name):
     assert getattr(bartleby, name) is not None
 
 
-@pytest.mark.parametrize("name", TORCH_NAMES)
-def test_every_pytorch_name_is_there(name):
-    if find_spec("torch") is None:
-        pytest.skip('needs PyTorch. Run: pip install "bartleby[torch]"')
+def need(wing):
+    if any(find_spec(framework) is None for framework in FRAMEWORKS[wing]):
+        pytest.skip(f'needs {" and ".join(FRAMEWORKS[wing])}. Run: pip install "bartleby[{WINGS[wing]}]"')
+
+
+@pytest.mark.parametrize("name", sorted(WING_OF))
+def test_every_name_of_a_wing_is_there(name):
+    need(WING_OF[name])
     assert getattr(bartleby, name) is not None
 
 
-def test_a_pytorch_name_without_pytorch_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(errors.EXTRA_MODULES, "torch", ("no_such_module",))
-    monkeypatch.delitem(vars(bartleby), "BartModel", raising=False)
-    with pytest.raises(MissingExtraError, match=r'`bartleby.BartModel` needs .* Run: pip install "bartleby\[torch\]"'):
-        bartleby.BartModel  # noqa: B018
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_name_without_its_framework_says_what_to_install(wing, monkeypatch):
+    monkeypatch.setitem(errors.EXTRA_MODULES, WINGS[wing], ("no_such_module",))
+    monkeypatch.delitem(vars(bartleby), ONE_OF[wing], raising=False)
+    said = rf'`bartleby.{ONE_OF[wing]}` needs .* Run: pip install "bartleby\[{WINGS[wing]}\]"'
+    with pytest.raises(MissingExtraError, match=said):
+        getattr(bartleby, ONE_OF[wing])
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_wing_loads_no_other(wing):
+    """TensorFlow itself imports parts of JAX where that is installed; this package does not."""
+    need(wing)
+    script = f"import sys, bartleby; bartleby.{ONE_OF[wing]}; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    others = [other for other in WINGS if other != wing]
+    foreign = {framework for other in others for framework in FRAMEWORKS[other]} - (
+        {"jax"} if wing == "keras" else set()
+    )
+    assert {f"bartleby.backends.{wing}.models", *FRAMEWORKS[wing]} <= loaded
+    assert {*(f"bartleby.backends.{other}" for other in others), *foreign} & loaded == set()
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
         ("BartForConditionalGeneratoin", "Did you mean BartForConditionalGeneration"),
-        ("TFBartModel", "TensorFlow and Flax models are not in this release"),
+        ("TFBartModle", "Did you mean TFBartModel"),
+        ("FlaxBartForConditionalGeneratoin", "Did you mean FlaxBartForConditionalGeneration"),
         ("zzz", "has no attribute 'zzz'"),
     ],
 )
@@ -120,6 +147,12 @@ PUBLISHED = """
     EosTokenCriteria StopStringCriteria Constraint PhrasalConstraint DisjunctiveConstraint ConstraintListState
     BeamScorer BeamSearchScorer ConstrainedBeamSearchScorer BeamHypotheses
     GenerationConfig
+    FlaxPreTrainedModel FlaxBartPreTrainedModel FlaxAutoModel FlaxAutoModelForSeq2SeqLM FlaxAutoModelForCausalLM
+    FlaxAutoModelForMaskedLM FlaxAutoModelForPreTraining FlaxAutoModelForQuestionAnswering
+    FlaxAutoModelForSequenceClassification
+    TFPreTrainedModel TFBartPretrainedModel TFAutoModel TFAutoModelForSeq2SeqLM TFAutoModelForCausalLM
+    TFAutoModelForMaskedLM TFAutoModelForPreTraining TFAutoModelForQuestionAnswering TFAutoModelWithLMHead
+    TFAutoModelForSequenceClassification
 """
 
 

@@ -1,7 +1,8 @@
 """The BART family in one library: BART, Blenderbot and Blenderbot-Small.
 
-Public names are loaded when first asked for: importing the package imports no framework. Those of the PyTorch wing
-need the extra "torch". The names, and where each comes from, are in `__init__.pyi`, which editors read too.
+Public names are loaded when first asked for: importing the package imports no framework, and a name of one wing imports
+no other wing's. Each wing needs its extra: "torch", "flax" for `Flax…`, "tensorflow" for `TF…`. The names, and where
+each comes from, are in `__init__.pyi`, which editors read too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ def _read_names() -> dict[str, str]:
 
 _MODULE_OF = _read_names()
 
+_EXTRA_OF = {"pytorch": "torch", "flax": "flax", "keras": "tensorflow"}
+"""Wing -> the extra that installs its framework."""
+
 __all__ = ["__version__", *_MODULE_OF]
 
 
@@ -31,10 +35,11 @@ def __getattr__(name: str) -> Any:
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module 'bartleby' has no attribute {name!r}.{_hint(name)}")
-    if module.startswith("bartleby.backends.pytorch."):
+    wing = module.removeprefix("bartleby.backends.").partition(".")[0]
+    if wing in _EXTRA_OF:
         from bartleby.errors import need_extra
 
-        need_extra("torch", f"`bartleby.{name}`")
+        need_extra(_EXTRA_OF[wing], f"`bartleby.{name}`")
     value = getattr(import_module(module), name)
     globals()[name] = value  # found without this function from now on
     return value
@@ -43,8 +48,6 @@ def __getattr__(name: str) -> Any:
 def _hint(name: str) -> str:
     from difflib import get_close_matches
 
-    if name.startswith(("TF", "Flax")):
-        return " TensorFlow and Flax models are not in this release; their weights are read by `from_tf`, `from_flax`."
     near = get_close_matches(name, _MODULE_OF, n=1)
     return f" Did you mean {near[0]}?" if near else ""
 

@@ -3,6 +3,112 @@
 from tokenizers import AddedToken as AddedToken
 
 from bartleby.backends import open_backend as open_backend
+from bartleby.backends.flax.auto import FLAX_MODEL_FOR_CAUSAL_LM_MAPPING as FLAX_MODEL_FOR_CAUSAL_LM_MAPPING
+from bartleby.backends.flax.auto import FLAX_MODEL_FOR_MASKED_LM_MAPPING as FLAX_MODEL_FOR_MASKED_LM_MAPPING
+from bartleby.backends.flax.auto import FLAX_MODEL_FOR_PRETRAINING_MAPPING as FLAX_MODEL_FOR_PRETRAINING_MAPPING
+from bartleby.backends.flax.auto import (
+    FLAX_MODEL_FOR_QUESTION_ANSWERING_MAPPING as FLAX_MODEL_FOR_QUESTION_ANSWERING_MAPPING,
+)
+from bartleby.backends.flax.auto import (
+    FLAX_MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING as FLAX_MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+)
+from bartleby.backends.flax.auto import (
+    FLAX_MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as FLAX_MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+)
+from bartleby.backends.flax.auto import FLAX_MODEL_MAPPING as FLAX_MODEL_MAPPING
+from bartleby.backends.flax.auto import FLAX_MODEL_WITH_LM_HEAD_MAPPING as FLAX_MODEL_WITH_LM_HEAD_MAPPING
+from bartleby.backends.flax.auto import FlaxAutoModel as FlaxAutoModel
+from bartleby.backends.flax.auto import FlaxAutoModelForCausalLM as FlaxAutoModelForCausalLM
+from bartleby.backends.flax.auto import FlaxAutoModelForMaskedLM as FlaxAutoModelForMaskedLM
+from bartleby.backends.flax.auto import FlaxAutoModelForPreTraining as FlaxAutoModelForPreTraining
+from bartleby.backends.flax.auto import FlaxAutoModelForQuestionAnswering as FlaxAutoModelForQuestionAnswering
+from bartleby.backends.flax.auto import FlaxAutoModelForSeq2SeqLM as FlaxAutoModelForSeq2SeqLM
+from bartleby.backends.flax.auto import FlaxAutoModelForSequenceClassification as FlaxAutoModelForSequenceClassification
+from bartleby.backends.flax.auto import FlaxAutoModelWithLMHead as FlaxAutoModelWithLMHead
+from bartleby.backends.flax.models import FlaxBartDecoderPreTrainedModel as FlaxBartDecoderPreTrainedModel
+from bartleby.backends.flax.models import FlaxBartForCausalLM as FlaxBartForCausalLM
+from bartleby.backends.flax.models import FlaxBartForConditionalGeneration as FlaxBartForConditionalGeneration
+from bartleby.backends.flax.models import FlaxBartForQuestionAnswering as FlaxBartForQuestionAnswering
+from bartleby.backends.flax.models import FlaxBartForSequenceClassification as FlaxBartForSequenceClassification
+from bartleby.backends.flax.models import FlaxBartModel as FlaxBartModel
+from bartleby.backends.flax.models import FlaxBartPreTrainedModel as FlaxBartPreTrainedModel
+from bartleby.backends.flax.models import FlaxBlenderbotForCausalLM as FlaxBlenderbotForCausalLM
+from bartleby.backends.flax.models import (
+    FlaxBlenderbotForConditionalGeneration as FlaxBlenderbotForConditionalGeneration,
+)
+from bartleby.backends.flax.models import FlaxBlenderbotModel as FlaxBlenderbotModel
+from bartleby.backends.flax.models import FlaxBlenderbotPreTrainedModel as FlaxBlenderbotPreTrainedModel
+from bartleby.backends.flax.models import FlaxBlenderbotSmallForCausalLM as FlaxBlenderbotSmallForCausalLM
+from bartleby.backends.flax.models import (
+    FlaxBlenderbotSmallForConditionalGeneration as FlaxBlenderbotSmallForConditionalGeneration,
+)
+from bartleby.backends.flax.models import FlaxBlenderbotSmallModel as FlaxBlenderbotSmallModel
+from bartleby.backends.flax.models import FlaxBlenderbotSmallPreTrainedModel as FlaxBlenderbotSmallPreTrainedModel
+from bartleby.backends.flax.outputs import FlaxBaseModelOutput as FlaxBaseModelOutput
+from bartleby.backends.flax.outputs import (
+    FlaxBaseModelOutputWithPastAndCrossAttentions as FlaxBaseModelOutputWithPastAndCrossAttentions,
+)
+from bartleby.backends.flax.outputs import (
+    FlaxCausalLMOutputWithCrossAttentions as FlaxCausalLMOutputWithCrossAttentions,
+)
+from bartleby.backends.flax.outputs import FlaxSeq2SeqLMOutput as FlaxSeq2SeqLMOutput
+from bartleby.backends.flax.outputs import FlaxSeq2SeqModelOutput as FlaxSeq2SeqModelOutput
+from bartleby.backends.flax.outputs import (
+    FlaxSeq2SeqQuestionAnsweringModelOutput as FlaxSeq2SeqQuestionAnsweringModelOutput,
+)
+from bartleby.backends.flax.outputs import FlaxSeq2SeqSequenceClassifierOutput as FlaxSeq2SeqSequenceClassifierOutput
+from bartleby.backends.flax.pretrained import FlaxPreTrainedModel as FlaxPreTrainedModel
+from bartleby.backends.keras.auto import TF_MODEL_FOR_CAUSAL_LM_MAPPING as TF_MODEL_FOR_CAUSAL_LM_MAPPING
+from bartleby.backends.keras.auto import TF_MODEL_FOR_MASKED_LM_MAPPING as TF_MODEL_FOR_MASKED_LM_MAPPING
+from bartleby.backends.keras.auto import TF_MODEL_FOR_PRETRAINING_MAPPING as TF_MODEL_FOR_PRETRAINING_MAPPING
+from bartleby.backends.keras.auto import (
+    TF_MODEL_FOR_QUESTION_ANSWERING_MAPPING as TF_MODEL_FOR_QUESTION_ANSWERING_MAPPING,
+)
+from bartleby.backends.keras.auto import (
+    TF_MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING as TF_MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+)
+from bartleby.backends.keras.auto import (
+    TF_MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as TF_MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+)
+from bartleby.backends.keras.auto import TF_MODEL_MAPPING as TF_MODEL_MAPPING
+from bartleby.backends.keras.auto import TF_MODEL_WITH_LM_HEAD_MAPPING as TF_MODEL_WITH_LM_HEAD_MAPPING
+from bartleby.backends.keras.auto import TFAutoModel as TFAutoModel
+from bartleby.backends.keras.auto import TFAutoModelForCausalLM as TFAutoModelForCausalLM
+from bartleby.backends.keras.auto import TFAutoModelForMaskedLM as TFAutoModelForMaskedLM
+from bartleby.backends.keras.auto import TFAutoModelForPreTraining as TFAutoModelForPreTraining
+from bartleby.backends.keras.auto import TFAutoModelForQuestionAnswering as TFAutoModelForQuestionAnswering
+from bartleby.backends.keras.auto import TFAutoModelForSeq2SeqLM as TFAutoModelForSeq2SeqLM
+from bartleby.backends.keras.auto import TFAutoModelForSequenceClassification as TFAutoModelForSequenceClassification
+from bartleby.backends.keras.auto import TFAutoModelWithLMHead as TFAutoModelWithLMHead
+from bartleby.backends.keras.models import TFBartForCausalLM as TFBartForCausalLM
+from bartleby.backends.keras.models import TFBartForConditionalGeneration as TFBartForConditionalGeneration
+from bartleby.backends.keras.models import TFBartForQuestionAnswering as TFBartForQuestionAnswering
+from bartleby.backends.keras.models import TFBartForSequenceClassification as TFBartForSequenceClassification
+from bartleby.backends.keras.models import TFBartModel as TFBartModel
+from bartleby.backends.keras.models import TFBartPreTrainedModel as TFBartPreTrainedModel
+from bartleby.backends.keras.models import TFBartPretrainedModel as TFBartPretrainedModel
+from bartleby.backends.keras.models import TFBlenderbotForCausalLM as TFBlenderbotForCausalLM
+from bartleby.backends.keras.models import TFBlenderbotForConditionalGeneration as TFBlenderbotForConditionalGeneration
+from bartleby.backends.keras.models import TFBlenderbotModel as TFBlenderbotModel
+from bartleby.backends.keras.models import TFBlenderbotPreTrainedModel as TFBlenderbotPreTrainedModel
+from bartleby.backends.keras.models import TFBlenderbotSmallForCausalLM as TFBlenderbotSmallForCausalLM
+from bartleby.backends.keras.models import (
+    TFBlenderbotSmallForConditionalGeneration as TFBlenderbotSmallForConditionalGeneration,
+)
+from bartleby.backends.keras.models import TFBlenderbotSmallModel as TFBlenderbotSmallModel
+from bartleby.backends.keras.models import TFBlenderbotSmallPreTrainedModel as TFBlenderbotSmallPreTrainedModel
+from bartleby.backends.keras.outputs import TFBaseModelOutput as TFBaseModelOutput
+from bartleby.backends.keras.outputs import (
+    TFBaseModelOutputWithPastAndCrossAttentions as TFBaseModelOutputWithPastAndCrossAttentions,
+)
+from bartleby.backends.keras.outputs import TFCausalLMOutputWithCrossAttentions as TFCausalLMOutputWithCrossAttentions
+from bartleby.backends.keras.outputs import TFSeq2SeqLMOutput as TFSeq2SeqLMOutput
+from bartleby.backends.keras.outputs import TFSeq2SeqModelOutput as TFSeq2SeqModelOutput
+from bartleby.backends.keras.outputs import (
+    TFSeq2SeqQuestionAnsweringModelOutput as TFSeq2SeqQuestionAnsweringModelOutput,
+)
+from bartleby.backends.keras.outputs import TFSeq2SeqSequenceClassifierOutput as TFSeq2SeqSequenceClassifierOutput
+from bartleby.backends.keras.pretrained import TFPreTrainedModel as TFPreTrainedModel
 from bartleby.backends.pytorch.activations import ACT2FN as ACT2FN
 from bartleby.backends.pytorch.auto import MODEL_FOR_CAUSAL_LM_MAPPING as MODEL_FOR_CAUSAL_LM_MAPPING
 from bartleby.backends.pytorch.auto import MODEL_FOR_MASKED_LM_MAPPING as MODEL_FOR_MASKED_LM_MAPPING

@@ -35,6 +35,10 @@ print("ran", transformers.__version__)
 """
 
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason='needs PyTorch: pip install "bartleby[torch]"')
+needs_flax = pytest.mark.skipif(find_spec("flax") is None, reason='needs Flax: pip install "bartleby[flax]"')
+needs_tensorflow = pytest.mark.skipif(
+    find_spec("tensorflow") is None, reason='needs TensorFlow: pip install "bartleby[tensorflow]"'
+)
 
 
 @pytest.fixture
@@ -94,18 +98,59 @@ def test_names_are_where_scripts_of_both_releases_look_for_them(served):
     assert "vocab_file" in VOCAB_FILES_NAMES
     files = (CONFIG_NAME, GENERATION_CONFIG_NAME, WEIGHTS_NAME, SAFE_WEIGHTS_NAME)
     assert files == ("config.json", "generation_config.json", "pytorch_model.bin", "model.safetensors")
-    assert not is_tf_available()
-    assert not is_flax_available()
+    assert is_tf_available() == (find_spec("tensorflow") is not None)
+    assert is_flax_available() == (find_spec("flax") is not None)
 
 
-@needs_torch
 @pytest.mark.parametrize("name", ["bart", "blenderbot", "blenderbot_small"])
-def test_the_models_are_where_they_were(served, name):
-    module = __import__(f"transformers.models.{name}.modeling_{name}", fromlist=["*"])
-    prefix = {"bart": "Bart", "blenderbot": "Blenderbot", "blenderbot_small": "BlenderbotSmall"}[name]
-    assert getattr(module, f"{prefix}ForConditionalGeneration") is getattr(
-        bartleby, f"{prefix}ForConditionalGeneration"
-    )
+@pytest.mark.parametrize(
+    "wing",
+    [
+        pytest.param("", marks=needs_torch),
+        pytest.param("flax_", marks=needs_flax),
+        pytest.param("tf_", marks=needs_tensorflow),
+    ],
+)
+def test_the_models_are_where_they_were(served, name, wing):
+    module = __import__(f"transformers.models.{name}.modeling_{wing}{name}", fromlist=["*"])
+    family = {"bart": "Bart", "blenderbot": "Blenderbot", "blenderbot_small": "BlenderbotSmall"}[name]
+    published = {"": "", "flax_": "Flax", "tf_": "TF"}[wing] + f"{family}ForConditionalGeneration"
+    assert getattr(module, published) is getattr(bartleby, published)
+
+
+@needs_flax
+def test_names_of_the_flax_classes_are_where_scripts_look_for_them(served):
+    import jax.numpy as jnp
+    from transformers import FLAX_MODEL_MAPPING, FlaxAutoModelForSeq2SeqLM
+    from transformers.modeling_flax_outputs import FlaxSeq2SeqLMOutput
+    from transformers.modeling_flax_utils import ACT2FN, FlaxPreTrainedModel
+    from transformers.models.auto.modeling_flax_auto import FLAX_MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    from transformers.models.bart.modeling_flax_bart import FlaxBartPreTrainedModel, shift_tokens_right
+
+    assert issubclass(FLAX_MODEL_MAPPING[bartleby.BartConfig], FlaxBartPreTrainedModel)
+    assert issubclass(FlaxBartPreTrainedModel, FlaxPreTrainedModel)
+    assert FlaxAutoModelForSeq2SeqLM._model_mapping is FLAX_MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    assert shift_tokens_right(jnp.array([[4, 5, -100]]), 1, 2).tolist() == [[2, 4, 5]]
+    assert ACT2FN["relu"](jnp.array(-1.0)) == 0
+    assert FlaxSeq2SeqLMOutput is bartleby.FlaxSeq2SeqLMOutput
+
+
+@needs_tensorflow
+def test_names_of_the_tensorflow_classes_are_where_scripts_look_for_them(served):
+    import tensorflow as tf
+    from transformers import TF_MODEL_MAPPING, TFAutoModelForSeq2SeqLM
+    from transformers.activations_tf import get_tf_activation
+    from transformers.modeling_tf_outputs import TFSeq2SeqLMOutput
+    from transformers.modeling_tf_utils import TFPreTrainedModel
+    from transformers.models.auto.modeling_tf_auto import TF_MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    from transformers.models.bart.modeling_tf_bart import TFBartPretrainedModel, shift_tokens_right
+
+    assert issubclass(TF_MODEL_MAPPING[bartleby.BartConfig], TFBartPretrainedModel)
+    assert issubclass(TFBartPretrainedModel, TFPreTrainedModel)
+    assert TFAutoModelForSeq2SeqLM._model_mapping is TF_MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    assert shift_tokens_right(tf.constant([[4, 5, -100]]), 1, 2).numpy().tolist() == [[2, 4, 5]]
+    assert get_tf_activation("relu")(tf.constant(-1.0)) == 0
+    assert TFSeq2SeqLMOutput is bartleby.TFSeq2SeqLMOutput
 
 
 @pytest.mark.parametrize(
@@ -116,9 +161,10 @@ def test_the_models_are_where_they_were(served, name):
             r"serves transformers, but no BartTokeniser .* mean BartTokenizer\?",
         ),
         ("from transformers import Trainer", r"no Trainer in it\. Training is in bartleby\.training"),
-        ("from transformers import TFBartModel", "no TensorFlow models"),
+        ("from transformers import TFBartModle", r"no TFBartModle .* mean TFBartModel\?"),
+        ("from transformers import TFBertModel", "Only BART, Blenderbot"),
         ("import transformers.models.t5", r"serves no transformers\.models\.t5\. .*transformers\.models\.bart"),
-        ("from transformers.models.bart import modeling_tf_bart", r"serves no transformers.*modeling_bart"),
+        ("from transformers.models.bart import modeling_rust_bart", r"serves no transformers.*modeling_bart"),
         ("__import__('importlib').import_module('transformers.')", r"serves no transformers\.\. Served are"),
         ("from transformers.modeling_outputs import Foo", r"`dir\(transformers.modeling_outputs\)` lists"),
     ],

@@ -46,10 +46,26 @@ def test_what_is_registered_is_in_the_tables(monkeypatch):
     assert list(TOKENIZER_MAPPING) == [QuillConfig]
 
 
-@pytest.mark.skipif(find_spec("torch") is None, reason='needs PyTorch: pip install "bartleby[torch]"')
-def test_every_table_of_models_is_that_of_its_class():
-    assert bartleby.MODEL_MAPPING[bartleby.BartConfig] is bartleby.BartModel
-    tables = {name: getattr(bartleby, name) for name in bartleby.__all__ if name.startswith("MODEL_")}
-    classes = [getattr(bartleby, name) for name in bartleby.__all__ if name.startswith("AutoModel")]
+@pytest.mark.parametrize(
+    ("table", "prefix"),
+    [
+        pytest.param(
+            f"{table}MODEL_",
+            prefix,
+            marks=pytest.mark.skipif(
+                find_spec(framework) is None, reason=f'needs {framework}: pip install "bartleby[{extra}]"'
+            ),
+        )
+        for table, prefix, framework, extra in (
+            ("", "", "torch", "torch"),
+            ("FLAX_", "Flax", "flax", "flax"),
+            ("TF_", "TF", "tensorflow", "tensorflow"),
+        )
+    ],
+)
+def test_every_table_of_models_is_that_of_its_class(table, prefix):
+    assert getattr(bartleby, f"{table}MAPPING")[bartleby.BartConfig] is getattr(bartleby, f"{prefix}BartModel")
+    tables = {name: getattr(bartleby, name) for name in bartleby.__all__ if name.startswith(table)}
+    classes = [getattr(bartleby, name) for name in bartleby.__all__ if name.startswith(f"{prefix}AutoModel")]
     assert {id(table) for table in tables.values()} == {id(each._model_mapping) for each in classes}
     assert len(tables) == len(classes)

@@ -21,10 +21,10 @@ def is_accelerate_available() -> bool:
 
 
 def is_tf_available() -> bool:
-    """Never: this release has no TensorFlow models."""
-    return False
+    """Whether TensorFlow is installed."""
+    return find_spec("tensorflow") is not None
 
 
 def is_flax_available() -> bool:
-    """Never: this release has no Flax models."""
-    return False
+    """Whether JAX and Flax are installed."""
+    return find_spec("jax") is not None and find_spec("flax") is not None

@@ -6,7 +6,7 @@ LIBRARY = "transformers"
 SPEAKS = "5.23.0"
 """The newest release whose names are served; those of 4.37 that it lost are served beside them."""
 
-_TORCH = "bartleby.backends.pytorch"
+_TORCH, _FLAX, _KERAS = (f"bartleby.backends.{wing}" for wing in ("pytorch", "flax", "keras"))
 _ALL = ("bartleby",)
 _MODELS = (f"{_TORCH}.models", f"{_TORCH}.passing", "bartleby")
 
@@ -18,6 +18,8 @@ def _family(name: str) -> dict[str, tuple[str, ...]]:
         package: _ALL,
         f"{package}.configuration_{name}": _ALL,
         f"{package}.modeling_{name}": _MODELS,
+        f"{package}.modeling_flax_{name}": (f"{_FLAX}.models", "bartleby"),
+        f"{package}.modeling_tf_{name}": (f"{_KERAS}.models", f"{_KERAS}.passing", "bartleby"),
         f"{package}.tokenization_{name}": _ALL,
         f"{package}.tokenization_{name}_fast": _ALL,
     }
@@ -32,12 +34,20 @@ SERVED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
             f"{LIBRARY}.models.{path}"
-            for path in ("auto", "auto.modeling_auto", "auto.tokenization_auto", "auto.configuration_auto")
+            for path in (
+                "auto",
+                "auto.modeling_auto",
+                "auto.modeling_flax_auto",
+                "auto.modeling_tf_auto",
+                "auto.tokenization_auto",
+                "auto.configuration_auto",
+            )
         ),
         _ALL,
     ),
     **dict.fromkeys((f"{LIBRARY}.models.roberta", f"{LIBRARY}.models.roberta.tokenization_roberta"), _ALL),
     f"{LIBRARY}.activations": (f"{_TORCH}.activations",),
+    f"{LIBRARY}.activations_tf": (f"{_KERAS}.activations",),
     f"{LIBRARY}.cache_utils": (f"{_TORCH}.cache", "bartleby"),
     f"{LIBRARY}.configuration_utils": _ALL,
     f"{LIBRARY}.file_utils": ("bartleby.compat.environment", "bartleby"),
@@ -45,11 +55,19 @@ SERVED: dict[str, tuple[str, ...]] = {
     f"{LIBRARY}.generation.beam_constraints": _ALL,
     f"{LIBRARY}.generation.beam_search": _ALL,
     f"{LIBRARY}.generation.configuration_utils": _ALL,
+    f"{LIBRARY}.generation.flax_logits_process": _ALL,
+    f"{LIBRARY}.generation.flax_utils": _ALL,
     f"{LIBRARY}.generation.logits_process": _ALL,
     f"{LIBRARY}.generation.stopping_criteria": _ALL,
     f"{LIBRARY}.generation.streamers": _ALL,
+    f"{LIBRARY}.generation.tf_logits_process": _ALL,
+    f"{LIBRARY}.generation.tf_utils": _ALL,
     f"{LIBRARY}.generation.utils": _ALL,
+    f"{LIBRARY}.modeling_flax_outputs": (f"{_FLAX}.outputs", "bartleby"),
+    f"{LIBRARY}.modeling_flax_utils": (f"{_FLAX}.activations", "bartleby"),
     f"{LIBRARY}.modeling_outputs": _ALL,
+    f"{LIBRARY}.modeling_tf_outputs": (f"{_KERAS}.outputs", "bartleby"),
+    f"{LIBRARY}.modeling_tf_utils": _ALL,
     f"{LIBRARY}.modeling_utils": _ALL,
     f"{LIBRARY}.tokenization_utils": _ALL,
     f"{LIBRARY}.tokenization_utils_base": _ALL,
@@ -69,8 +87,6 @@ HINTS = {
     "Trainer": "Training is in bartleby.training.",
     "pipeline": "A chat is bartleby.Chat; other tasks begin with a tokenizer and a model.",
     "Pipeline": "A chat is bartleby.Chat; other tasks begin with a tokenizer and a model.",
-    "TF": "There are no TensorFlow models in this release.",
-    "Flax": "There are no Flax models in this release.",
     "Bert": "Only BART, Blenderbot and Blenderbot-Small are here.",
     "GPT": "Only BART, Blenderbot and Blenderbot-Small are here.",
     "T5": "Only BART, Blenderbot and Blenderbot-Small are here.",
