@@ -29,9 +29,11 @@ FRAMEWORKS_OF = {
     "bartleby.training": {"torch", "accelerate"},
 }
 LIBRARIES_OF = {
-    "cli": {"typer", "rich"},
-    "serving": {"fastapi", "uvicorn", "prometheus_client", "pydantic", "starlette"},
-    "distributed": {"ray"},
+    "bartleby.cli": {"typer", "rich"},
+    "bartleby.serving": {"fastapi", "uvicorn", "prometheus_client", "pydantic", "starlette"},
+    "bartleby.distributed": {"ray"},
+    "bartleby.backends.flax": {"ml_dtypes"},  # NumPy's bfloat16, which JAX and TensorFlow bring along
+    "bartleby.backends.keras": {"ml_dtypes", "optree"},  # and how Keras sees outputs as trees
 }
 LAZILY = {  # imported inside functions only, where an optional extra is asked for
     "bartleby.tokenization.encoding": {"torch", "jax", "tensorflow"},
@@ -93,7 +95,7 @@ def test_frameworks_stay_in_their_wings(modules):
 def test_other_libraries_come_only_where_they_are_declared(modules):
     faults = []
     for module in modules:
-        allowed = {"bartleby", *FOUNDATION, *FRAMEWORKS, *sys.stdlib_module_names, *LIBRARIES_OF.get(module.room, ())}
+        allowed = {"bartleby", *FOUNDATION, *FRAMEWORKS, *sys.stdlib_module_names, *names_in(LIBRARIES_OF, module.name)}
         for imported in module.imports:
             library = imported.module.split(".")[0]
             permitted = allowed | names_in(LAZILY, module.name) if imported.lazy else allowed

@@ -7,7 +7,8 @@ LONGEST_FILE, MEDIAN_FILE = 500, 150
 LONGEST_FUNCTION, USUAL_FUNCTION, USUAL_SHARE = 80, 30, 0.9
 MOST_PARAMETERS = 6
 
-PUBLISHED = {"__init__", "__call__", "forward", "generate", "from_pretrained", "save_pretrained"}
+PUBLISHED = {"__init__", "__call__", "forward", "call", "decode", "generate", "from_pretrained", "save_pretrained"}
+PUBLISHED |= {"compile", "prepare_tf_dataset"}  # of Keras models
 PUBLISHED |= {"encode", "pad", "prepare_seq2seq_batch", "apply_chat_template"}  # of tokenizers
 PUBLISHED |= {"prepare_inputs_for_generation", "greedy_search", "sample", "beam_search", "beam_sample"}  # of models
 PUBLISHED |= {"group_beam_search", "contrastive_search", "constrained_beam_search", "assisted_decoding"}
