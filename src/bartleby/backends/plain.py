@@ -9,10 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from bartleby.backends.protocol import Texts, check_request, check_texts
+from bartleby.backends.protocol import Texts, check_request, check_targets
 from bartleby.checkpoints.folder import CheckpointFolder
 from bartleby.checkpoints.names import match
-from bartleby.errors import ShapeError
 from bartleby.family import masks, reference
 from bartleby.family.config import PreTrainedConfig, config_from_dict
 from bartleby.family.masks import Floats, Ids
@@ -70,10 +69,7 @@ class PlainBackend:
 
     def score(self, input_ids: Texts, targets: Texts) -> list[list[float]]:
         """As `Backend.score`."""
-        check_texts(input_ids, self.config, "source")
-        check_texts(targets, self.config, "target")
-        if len(input_ids) != len(targets):
-            raise ShapeError(f"There must be one target for each of {len(input_ids)} sources, but are {len(targets)}.")
+        check_targets(input_ids, targets, self.config)
         if not input_ids:
             return []
         ids, _ = padded(targets)  # pads come last, so nothing that counts sees them

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from bartleby.errors import LengthError, ShapeError, VocabularyError, raise_all
@@ -99,3 +99,27 @@ def check_request(
             f"{config.max_position_embeddings} positions, but could become {longest}. "
             "Lower `max_length` or `max_new_tokens`."
         )
+
+
+def check_targets(input_ids: Texts, targets: Texts, config: PreTrainedConfig) -> None:
+    """Refuse sources and targets that this model cannot read, or that do not go together.
+
+    Raises: as `check_texts`, and ShapeError if there is not one target for each source.
+    """
+    check_texts(input_ids, config, "source")
+    check_texts(targets, config, "target")
+    if len(input_ids) != len(targets):
+        raise ShapeError(f"There must be one target for each of {len(input_ids)} sources, but are {len(targets)}.")
+
+
+def by_prompt_length(
+    options: GenerationConfig, decoder_input_ids: Texts | None, count: int
+) -> Iterator[tuple[list[int], list[list[int]]]]:
+    """The places of the sources whose prompts are of one length, and their prompts.
+
+    What is written side by side starts at one place.
+    """
+    prompts = whole_prompts(options, decoder_input_ids, count)
+    for length in sorted({len(prompt) for prompt in prompts}):
+        members = [place for place, prompt in enumerate(prompts) if len(prompt) == length]
+        yield members, [prompts[place] for place in members]

@@ -51,7 +51,8 @@ class DecodingOptions:
         What was set on the model's config since its options were made of it counts, as in scripts of 4.37.
         Raises: OptionError for options that cannot be, or that the implementation does not carry out.
         """
-        own = self._beginning.followed(self.generation_config, self.config)
+        own = self.generation_config  # first: it makes the beginning
+        own = self._beginning.followed(own, self.config)
         options = resolve_options(own if config is None else config, overrides)
         for name in SPECIAL_TOKENS:
             if getattr(options, name) is None:

@@ -11,7 +11,7 @@ from bartleby.generation.beams import Hypothesis
 from bartleby.generation.compiled.noise import HostNoise
 from bartleby.generation.compiled.rules import applied
 from bartleby.generation.compiled.search import Search
-from bartleby.generation.compiled.task import NO_TOKEN, REASONS, Task, Written
+from bartleby.generation.compiled.task import NO_TOKEN, Task, hypotheses
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.resolution import length_bounds
 from bartleby.generation.rules import rules_for
@@ -62,14 +62,3 @@ def sample(tables: np.ndarray, task: Task, seed: int) -> list[list[Hypothesis]]:
         drawn.append(search.kind.draws(going.state))
         going = search.step(going)
     return hypotheses(search.result(going), task.first)
-
-
-def hypotheses(written: Written, first: int) -> list[list[Hypothesis]]:
-    columns = (written.ids[:, :, first:], written.lengths, written.scores, written.reasons)
-    return [
-        [
-            Hypothesis(tuple(ids[:length]), score, REASONS[reason])
-            for ids, length, score, reason in zip(*source, strict=True)
-        ]
-        for source in zip(*(column.tolist() for column in columns), strict=True)
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,21 +12,27 @@ from jax import Array, lax
 from bartleby.backends.flax import inputs
 from bartleby.backends.flax.cache import Caches, reordered
 from bartleby.backends.flax.causal import CausalLM
+from bartleby.backends.flax.generation import GenerationMixin
 from bartleby.backends.flax.heads import ConditionalGeneration
 from bartleby.backends.flax.model import Params
 from bartleby.backends.flax.outputs import ModelOutput, as_asked
 from bartleby.backends.flax.past import Remembering
 from bartleby.backends.flax.surface import EncoderDecoder
+from bartleby.family.config import PreTrainedConfig
 from bartleby.family.reference import check_length
 
 
-class Stepping(Remembering):
+class Stepping(GenerationMixin, Remembering):
     """One token after another, as pure functions of the parameters: what a compiled search calls."""
 
     def start_cache(self, params: Params, states: Array | None, rows: int, length: int) -> Caches:
         """Room for `length` tokens of `rows`, and keys and values of the sources' states (b, s, d), b dividing rows."""
         check_length(length, self.config)
-        caches: Caches = self._apply("empty_cache", states, rows, length, params=params)
+
+        def empty(module: ConditionalGeneration | CausalLM) -> Caches:
+            return module.get_decoder().empty_cache(states, rows, length)
+
+        caches: Caches = self._apply(empty, params=params)
         return caches
 
     def step(
@@ -92,6 +99,20 @@ class LanguageModel(Stepping):
 
     module_class = CausalLM
     table_head = "causal_lm"
+
+    def __init__(
+        self,
+        config: PreTrainedConfig,
+        input_shape: tuple[int, ...] = (1, 1),
+        seed: int = 0,
+        dtype: Any = jnp.float32,
+        _do_init: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(config, PreTrainedConfig):
+            config = copy.deepcopy(config)  # the caller's may describe the whole model
+            config.is_decoder, config.is_encoder_decoder = True, False
+        super().__init__(config, input_shape, seed, dtype, _do_init, **kwargs)
 
     def _first_inputs(self, input_shape: tuple[int, ...]) -> tuple[Array | None, ...]:
         # Encoder states too: attention to them has parameters, whether they are given later or not.

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from bartleby.backends.protocol import Texts, check_request, check_texts
+from bartleby.backends.protocol import Texts, by_prompt_length, check_request, check_targets
 from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
 from bartleby.backends.pytorch.decoding.company import Company
 from bartleby.backends.pytorch.decoding.inputs import Prepared
@@ -16,12 +16,10 @@ from bartleby.backends.pytorch.decoding.noise import SeededNoise
 from bartleby.backends.pytorch.decoding.task import REASONS, Written
 from bartleby.backends.pytorch.generation import check_company
 from bartleby.backends.pytorch.heads import ConditionalGeneration
-from bartleby.errors import ShapeError
 from bartleby.family.config import PreTrainedConfig
 from bartleby.generation.beams import Hypothesis
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.later import Implementation
-from bartleby.generation.search import whole_prompts
 from bartleby.generation.task import Generated
 
 
@@ -69,13 +67,11 @@ class PyTorchBackend:
         options.validate(self.name, self.config.vocab_size)
         check_company(Company(), options)
         check_request(input_ids, options, decoder_input_ids, self.config)
-        prompts = whole_prompts(options, decoder_input_ids, len(input_ids))
         results: Generated = [[] for _ in input_ids]
-        for length in sorted({len(prompt) for prompt in prompts}):  # what is written side by side starts at one place
-            members = [place for place, prompt in enumerate(prompts) if len(prompt) == length]
-            prepared = self._prepared([input_ids[place] for place in members], [prompts[place] for place in members])
+        for members, prompts in by_prompt_length(options, decoder_input_ids, len(input_ids)):
+            prepared = self._prepared([input_ids[place] for place in members], prompts)
             noise = SeededNoise(seed, members, self.model.device) if options.do_sample else None
-            outputs = hypotheses(self.model.write_prepared(prepared, options, noise), length)
+            outputs = hypotheses(self.model.write_prepared(prepared, options, noise), len(prompts[0]))
             for place, output in zip(members, outputs, strict=True):
                 results[place] = output
         return results
@@ -83,10 +79,7 @@ class PyTorchBackend:
     @torch.inference_mode()
     def score(self, input_ids: Texts, targets: Texts) -> list[list[float]]:
         """As `Backend.score`."""
-        check_texts(input_ids, self.config, "source")
-        check_texts(targets, self.config, "target")
-        if len(input_ids) != len(targets):
-            raise ShapeError(f"There must be one target for each of {len(input_ids)} sources, but are {len(targets)}.")
+        check_targets(input_ids, targets, self.config)
         if not input_ids:
             return []
         ids, mask = padded(input_ids, self.model.device)

@@ -17,8 +17,14 @@ import numpy as np
 from bartleby.errors import OptionError
 from bartleby.generation import rules as definition
 from bartleby.generation.compiled import cuts
-from bartleby.generation.compiled.arrays import Array, Arrays
+from bartleby.generation.compiled.arrays import Array, Arrays, Length
 from bartleby.generation.compiled.task import IMPOSSIBLE, NO_TOKEN, Rule, Writing
+from bartleby.generation.config import GenerationConfig
+from bartleby.generation.options import listed
+from bartleby.generation.resolution import length_bounds
+
+Processor = Callable[[Array, Array, Length], Array]
+"""A caller's own, as published: called with all ids (r, w), the scores (r, v) and how many columns are written."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,35 @@ def applied(
         else TRANSLATIONS[type(rule)](xp, rule, about)
         for rule in rules
     ]
+
+
+def all_rules(
+    xp: Arrays,
+    options: GenerationConfig,
+    first: int,
+    sources: Array | None,
+    processors: Sequence[Processor] = (),
+) -> list[Rule]:
+    """The rules of the options and the caller's own, in their order; `first` is the length of the prompts."""
+    _, room = length_bounds(options, first)
+    rules = definition.rules_for(options, first, ())
+    before = [rule for rule in rules if not isinstance(rule, definition.CUTS)]
+    last = [rule for rule in rules if isinstance(rule, definition.CUTS)]
+    pad = listed(options.pad_token_id)[0] if listed(options.pad_token_id) else 0
+    own = [_calling(xp, processor, pad) for processor in processors]
+    return [*applied(xp, before, room, sources), *own, *applied(xp, last, room)]
+
+
+def _calling(xp: Arrays, processor: Processor, pad: int) -> Rule:
+    """A caller's processor as a rule: it sees the whole room, and `pad` where prompts are padding."""
+    return lambda writing, scores: processor(
+        xp.where(writing.ids == NO_TOKEN, pad, writing.ids), scores, writing.length
+    )
+
+
+def reads_sources(options: GenerationConfig) -> bool:
+    """Whether a rule reads the sources."""
+    return options.encoder_no_repeat_ngram_size > 0 or options.encoder_repetition_penalty != 1
 
 
 def _without_ids(cut: cuts.Cut) -> Rule:

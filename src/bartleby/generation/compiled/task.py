@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bartleby.generation.beams import FinishReason
+from bartleby.generation.beams import FinishReason, Hypothesis
 from bartleby.generation.compiled.arrays import Array, Arrays, Length
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.options import listed
 from bartleby.generation.resolution import eos_ids
+from bartleby.generation.task import Generated
 
 REASONS: tuple[FinishReason, ...] = ("eos", "length", "blocked")
 EOS, LENGTH, BLOCKED = range(3)
@@ -124,3 +125,15 @@ class Written(NamedTuple):
     def joined(cls, xp: Arrays, parts: Sequence[Written]) -> Written:
         """Those of several, side by side."""
         return cls(*(xp.concat(column, axis=1) for column in zip(*parts, strict=True)))
+
+
+def hypotheses(written: Written, prompt_length: int) -> Generated:
+    """What a search left, as arrays on the host, as the hypotheses of each source."""
+    columns = (written.ids[:, :, prompt_length:], written.lengths, written.scores, written.reasons)
+    return [
+        [
+            Hypothesis(tuple(ids[:length]), score, REASONS[reason])
+            for ids, length, score, reason in zip(*source, strict=True)
+        ]
+        for source in zip(*(column.tolist() for column in columns), strict=True)
+    ]

@@ -1,0 +1,108 @@
+"""The Flax models as a backend: ragged ids in, hypotheses and log-probabilities out."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from bartleby.backends.flax.auto import FlaxAutoModelForSeq2SeqLM
+from bartleby.backends.flax.decoding.inputs import Prepared
+from bartleby.backends.plain import padded
+from bartleby.backends.protocol import Texts, by_prompt_length, check_request, check_targets
+from bartleby.family import masks
+from bartleby.family.config import PreTrainedConfig
+from bartleby.generation.compiled.noise import HostNoise
+from bartleby.generation.compiled.task import Written, hypotheses
+from bartleby.generation.config import GenerationConfig
+from bartleby.generation.later import Implementation
+from bartleby.generation.task import Generated
+
+
+class FlaxBackend:
+    """A model with a language-modelling head, run where its parameters lie."""
+
+    name: Implementation = "flax"
+
+    def __init__(self, model: Any) -> None:
+        """`model`: one of the published classes for conditional generation."""
+        self.model = model
+        self._score = jax.jit(self._likely)
+
+    @classmethod
+    def open(cls, name_or_path: str | os.PathLike[str], *, dtype: Any = jnp.float32, **where: Any) -> Self:
+        """The checkpoint of that name or in that folder; `where` goes to `hub.resolve`.
+
+        Raises: HubError if it cannot be found, CheckpointError if its weights are not those its config describes.
+        """
+        return cls(FlaxAutoModelForSeq2SeqLM.from_pretrained(name_or_path, dtype=dtype, **where))
+
+    @property
+    def config(self) -> PreTrainedConfig:
+        config: PreTrainedConfig = self.model.config
+        return config
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        options: GenerationConfig = self.model.generation_config
+        return options
+
+    def generate(
+        self,
+        input_ids: Texts,
+        options: GenerationConfig,
+        seed: int | None = None,
+        *,
+        decoder_input_ids: Texts | None = None,
+    ) -> Generated:
+        """As `Backend.generate`. With equal seeds it draws what the plain backend draws."""
+        options.validate(self.name, self.config.vocab_size)
+        check_request(input_ids, options, decoder_input_ids, self.config)
+        results: Generated = [[] for _ in input_ids]
+        for members, prompts in by_prompt_length(options, decoder_input_ids, len(input_ids)):
+            prepared = _prepared([input_ids[place] for place in members], prompts)
+            if options.do_sample:
+                written = self._sampled(prepared, options, HostNoise(seed, members, len(input_ids)))
+            else:
+                written = self.model.write_prepared(prepared, options, self.model.params)
+            outputs = hypotheses(jax.device_get(written), len(prompts[0]))
+            for place, output in zip(members, outputs, strict=True):
+                results[place] = output
+        return results
+
+    def _sampled(self, prepared: Prepared, options: GenerationConfig, chance: HostNoise) -> Written:
+        """Step by step, with noise from the host."""
+        parts, params = self.model.programs.of(options), self.model.params
+        width = self.config.vocab_size
+        rows = options.num_return_sequences if options.num_beams == 1 else 1
+        going = parts.begin(params, prepared, chance(np.ones((len(prepared.prompts), rows), dtype=bool), width))
+        while True:
+            goes_on, draws, result = parts.look(prepared, going)
+            if not goes_on:
+                return result
+            going = parts.step(params, prepared, chance(np.asarray(draws), width), going)
+
+    def score(self, input_ids: Texts, targets: Texts) -> list[list[float]]:
+        """As `Backend.score`."""
+        check_targets(input_ids, targets, self.config)
+        if not input_ids:
+            return []
+        ids, mask = padded(input_ids)
+        labels, _ = padded(targets)  # pads come last, so nothing that counts sees them
+        inputs = masks.shift_right(labels, self.config)
+        likely = np.asarray(self._score(self.model.params, ids, mask, inputs, labels))
+        return [row[: len(target)].tolist() for row, target in zip(likely, targets, strict=True)]
+
+    def _likely(self, params: Any, ids: Array, mask: Array, inputs: Array, labels: Array) -> Array:
+        """Log-probabilities of the labels, (b, t)."""
+        logits = self.model(ids, mask, inputs, params=params).logits.astype(jnp.float32)
+        return jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, :, None], axis=2)[:, :, 0]
+
+
+def _prepared(sources: Texts, prompts: Texts) -> Prepared:
+    ids, mask = padded(sources)
+    return Prepared(jnp.asarray(prompts, "int32"), None, jnp.asarray(ids, "int32"), jnp.asarray(mask, "int32"))
