@@ -149,7 +149,7 @@ class TFSeq2SeqSequenceClassifierOutput(ModelOutput):
 
 @dataclass
 class TFSeq2SeqQuestionAnsweringModelOutput(ModelOutput):
-    """Shapes: start_logits and end_logits (b, t); loss (1)."""
+    """Shapes: start_logits and end_logits (b, t); loss (1). Last stands what was not published."""
 
     loss: Tensor | None = None
     start_logits: Tensor | None = None
@@ -157,10 +157,10 @@ class TFSeq2SeqQuestionAnsweringModelOutput(ModelOutput):
     past_key_values: Any = None
     decoder_hidden_states: States | None = None
     decoder_attentions: States | None = None
-    cross_attentions: States | None = None
     encoder_last_hidden_state: Tensor | None = None
     encoder_hidden_states: States | None = None
     encoder_attentions: States | None = None
+    cross_attentions: States | None = None
 
 
 @dataclass
