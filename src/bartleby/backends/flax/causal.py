@@ -10,6 +10,7 @@ from jax import Array
 
 from bartleby.backends.flax.cache import Caches
 from bartleby.backends.flax.heads import output_projection, rest_of
+from bartleby.backends.flax.layers import tied_scores
 from bartleby.backends.flax.modeling import Decoder, token_embedding
 from bartleby.backends.flax.outputs import FlaxCausalLMOutputWithCrossAttentions
 from bartleby.family.config import PreTrainedConfig
@@ -48,7 +49,8 @@ class CausalLM(nn.Module):
 
     def lm_logits(self, hidden: Array) -> Array:
         """Scores of every token; (…, d) -> (…, v)."""
-        return self.model.decoder.embed_tokens.attend(hidden) if self.lm_head is None else self.lm_head(hidden)
+        table = self.model.decoder.embed_tokens.embedding
+        return tied_scores(hidden, table) if self.lm_head is None else self.lm_head(hidden)
 
     def __call__(
         self,
@@ -80,10 +82,6 @@ class CausalLM(nn.Module):
         logits = self.lm_logits(decoded.last_hidden_state)
         output = FlaxCausalLMOutputWithCrossAttentions(logits, **rest_of(decoded))
         return output if return_dict else output.to_tuple()
-
-    def empty_cache(self, encoder_states: Array | None, rows: int, length: int) -> Caches:
-        """As the decoder's."""
-        return self.model.decoder.empty_cache(encoder_states, rows, length)
 
     def step(
         self, ids: Array, start: int | Array, cache: Caches, source_mask: Array | None, prompt_mask: Array | None

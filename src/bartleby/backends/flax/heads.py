@@ -13,6 +13,7 @@ from flax import linen as nn
 from jax import Array
 
 from bartleby.backends.flax.cache import Caches
+from bartleby.backends.flax.layers import tied_scores
 from bartleby.backends.flax.modeling import Decoder, Encoder, token_embedding
 from bartleby.backends.flax.outputs import (
     FlaxBaseModelOutput,
@@ -55,10 +56,6 @@ class Seq2SeqModel(nn.Module):
     def decode(self, *arguments: Any, **named: Any) -> Any:
         """The decoder's pass."""
         return self.decoder(*arguments, **named)
-
-    def empty_cache(self, encoder_states: Array | None, rows: int, length: int) -> Caches:
-        """As the decoder's."""
-        return self.decoder.empty_cache(encoder_states, rows, length)
 
     def __call__(
         self,
@@ -125,11 +122,7 @@ class HeadedModel(nn.Module):
         """The decoder's pass."""
         return self.model.decode(*arguments, **named)
 
-    def empty_cache(self, encoder_states: Array | None, rows: int, length: int) -> Caches:
-        """As the decoder's."""
-        return self.model.empty_cache(encoder_states, rows, length)
-
-    def read(self, outputs: FlaxSeq2SeqModelOutput, input_ids: Array, deterministic: bool) -> ModelOutput:
+    def _read(self, outputs: FlaxSeq2SeqModelOutput, input_ids: Array, deterministic: bool) -> ModelOutput:
         """What the head makes of the bare model's output."""
         raise NotImplementedError
 
@@ -158,7 +151,7 @@ class HeadedModel(nn.Module):
             output_hidden_states,
             deterministic=deterministic,
         )
-        output = self.read(outputs, input_ids, deterministic)
+        output = self._read(outputs, input_ids, deterministic)
         return output if return_dict else output.to_tuple()
 
 
@@ -175,11 +168,11 @@ class ConditionalGeneration(HeadedModel):
 
     def lm_logits(self, hidden: Array) -> Array:
         """Scores of every token; (…, d) -> (…, v)."""
-        scores = self.model.shared.attend(hidden) if self.lm_head is None else self.lm_head(hidden)
+        scores = tied_scores(hidden, self.model.shared.embedding) if self.lm_head is None else self.lm_head(hidden)
         # A buffer, not a parameter: it is kept with them, but no gradient reaches it.
         return scores + jax.lax.stop_gradient(self.final_logits_bias[0]).astype(self.dtype)
 
-    def read(self, outputs: FlaxSeq2SeqModelOutput, input_ids: Array, deterministic: bool) -> FlaxSeq2SeqLMOutput:
+    def _read(self, outputs: FlaxSeq2SeqModelOutput, input_ids: Array, deterministic: bool) -> FlaxSeq2SeqLMOutput:
         return FlaxSeq2SeqLMOutput(self.lm_logits(outputs.last_hidden_state), **rest_of(outputs))
 
     def decode(self, *arguments: Any, **named: Any) -> FlaxCausalLMOutputWithCrossAttentions:

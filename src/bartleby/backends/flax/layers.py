@@ -44,10 +44,10 @@ class TokenEmbedding(nn.Module):
         """Shapes: (…) -> (…, d). Ids outside the table, which only a traced pass can hold, become NaN."""
         return jnp.take(self.embedding, ids, axis=0, mode="fill").astype(self.dtype) * self.embed_scale
 
-    def attend(self, hidden: Array) -> Array:
-        """Scores of every token, (…, d) -> (…, v); contracted as the table lies, since turning it would copy it."""
-        table = self.embedding.astype(self.dtype)
-        return lax.dot_general(hidden, table, (((hidden.ndim - 1,), (1,)), ((), ())))
+
+def tied_scores(hidden: Array, table: Array) -> Array:
+    """Scores of every token, (…, d) -> (…, v); contracted as the table (v, d) lies, since turning it would copy it."""
+    return lax.dot_general(hidden, table.astype(hidden.dtype), (((hidden.ndim - 1,), (1,)), ((), ())))
 
 
 class LearnedPositions(nn.Module):
@@ -234,11 +234,3 @@ class DecoderLayer(Layer):
         if source is not None:
             hidden, shown = self.sublayer(hidden, self.encoder_attn_layer_norm, look_across, deterministic)
         return self.feed_forward(hidden, deterministic), (weights, *shown, cache)
-
-    def empty_cache(self, encoder_states: Array | None, rows: int, length: int) -> LayerCache:
-        """Room for `length` tokens of `rows`, and the source's keys and values, computed once."""
-        width = self.config.d_model // self.config.decoder_attention_heads
-        room = jnp.zeros((rows, self.config.decoder_attention_heads, length, width), self.dtype)
-        if encoder_states is None:
-            return LayerCache(room, room)
-        return LayerCache(room, room, *self.encoder_attn.keys_and_values(encoder_states.astype(self.dtype)))

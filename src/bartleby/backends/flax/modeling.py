@@ -65,7 +65,7 @@ class Record:
         return {name: None if kept is None else tuple(kept) for name, kept in lists.items()}
 
 
-class Layers(nn.Module):
+class _Layers(nn.Module):
     """The layers under their published names, "0", "1" …"""
 
     config: PreTrainedConfig
@@ -93,7 +93,7 @@ class Stack(nn.Module):
         norm: EmbeddingNorm = getattr(switches, f"{self.side}_embedding_norm")
         self.norm_before_positions = norm == "before_positions"
         self.layernorm_embedding = _unchanged if norm == "none" else LayerNorm(dtype=self.dtype)
-        self.layers = Layers(config, self.layer_class, getattr(config, f"{self.side}_layers"), self.dtype)
+        self.layers = _Layers(config, self.layer_class, getattr(config, f"{self.side}_layers"), self.dtype)
         self.layer_norm = LayerNorm(dtype=self.dtype) if switches.final_norm else _unchanged
         self.dropout_layer = nn.Dropout(config.dropout)
 
@@ -205,7 +205,14 @@ class Decoder(Stack):
 
     def empty_cache(self, encoder_states: Array | None, rows: int, length: int) -> Caches:
         """Of every layer: room for `length` tokens of `rows`, and keys and values of the source, computed once."""
-        return tuple(layer.empty_cache(encoder_states, rows, length) for layer in self.layers.each)
+        return tuple(self._empty_layer(layer, encoder_states, rows, length) for layer in self.layers.each)
+
+    def _empty_layer(self, layer: DecoderLayer, states: Array | None, rows: int, length: int) -> LayerCache:
+        heads = self.config.decoder_attention_heads
+        room = jnp.zeros((rows, heads, length, self.config.d_model // heads), self.dtype)
+        if states is None:
+            return LayerCache(room, room)
+        return LayerCache(room, room, *layer.encoder_attn.keys_and_values(states))
 
 
 def _unchanged(hidden: Array) -> Array:

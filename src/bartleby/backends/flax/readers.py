@@ -48,7 +48,7 @@ class SequenceClassification(HeadedModel):
         super().setup()
         self.classification_head = ClassificationHead(self.config, self.dtype)
 
-    def read(
+    def _read(
         self, outputs: FlaxSeq2SeqModelOutput, input_ids: Array, deterministic: bool
     ) -> FlaxSeq2SeqSequenceClassifierOutput:
         pooled = last_eos_state(outputs.last_hidden_state, input_ids, self.config.eos_token_id)
@@ -65,7 +65,7 @@ class QuestionAnswering(HeadedModel):
         initializer = nn.initializers.normal(self.config.init_std)
         self.qa_outputs = nn.Dense(2, dtype=self.dtype, kernel_init=initializer)  # start and end
 
-    def read(
+    def _read(
         self, outputs: FlaxSeq2SeqModelOutput, input_ids: Array, deterministic: bool
     ) -> FlaxSeq2SeqQuestionAnsweringModelOutput:
         scores = self.qa_outputs(outputs.last_hidden_state)
