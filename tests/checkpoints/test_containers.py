@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save
 
 from bartleby.checkpoints.containers import open_weights
 from bartleby.checkpoints.msgpack_writing import write_arrays
@@ -185,3 +186,29 @@ def test_arbitrary_bytes_are_refused_or_empty(tmp_path: Path, name: str, content
     except CheckpointError:
         return
     assert weights.names() == []  # an empty header is a file too
+
+
+@pytest.mark.parametrize(
+    ("framework", "kernel", "table"),
+    [
+        ("flax", "model.encoder.layers.0.fc1.kernel", "model.shared.embedding"),
+        ("flax", "encoder.layers.0.fc1.kernel", "shared.embedding"),
+        ("tf", "model/encoder/layers.0/fc1/kernel:0", "model.shared/model.shared/embeddings:0"),
+    ],
+)
+def test_safetensors_of_other_frameworks_come_under_canonical_names(
+    tmp_path: Path, framework: str, kernel: str, table: str
+) -> None:
+    content = save({kernel: NUMBERS, table: NUMBERS + 1}, metadata={"format": framework})
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with open_weights(tmp_path) as weights:
+        assert np.array_equal(weights.raw("model.encoder.layers.0.fc1.weight"), NUMBERS.T)
+        assert np.array_equal(weights.raw("model.shared.weight"), NUMBERS + 1)
+        assert weights.tensor("model.shared.weight").origin.startswith(table[:6])
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"format": "else"}, {"other": "flax"}])
+def test_other_safetensors_are_taken_as_they_are(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    (tmp_path / "model.safetensors").write_bytes(save({"fc1.kernel": NUMBERS}, metadata=metadata))
+    with open_weights(tmp_path) as weights:
+        assert np.array_equal(weights.raw("fc1.kernel"), NUMBERS)

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load as load_with_library
 from safetensors.numpy import save as save_with_library
 
-from bartleby.checkpoints.safetensors_file import read_safetensors, write_safetensors
+from bartleby.checkpoints.safetensors_file import read_safetensors, write_safetensors, written_by
 from bartleby.checkpoints.tensors import DTYPES, StoredTensor, held
 from bartleby.errors import CheckpointError
 from tests.checkpoints.files import mapped, safetensors_bytes
@@ -78,6 +78,15 @@ def test_arrays_that_do_not_lie_in_order_are_written_in_order(tmp_path: Path) ->
 def test_the_file_says_it_is_for_pytorch() -> None:
     content = written({})
     assert json.loads(content[8:])["__metadata__"] == {"format": "pt"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"), [({"format": "flax"}, "flax"), ({"format": 3}, ""), ({}, ""), ("flax", ""), (None, "")]
+)
+def test_a_file_may_say_who_wrote_it(tmp_path: Path, metadata: Any, said: str) -> None:
+    header = json.dumps({} if metadata is None else {"__metadata__": metadata}).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    assert written_by(MappedFile(tmp_path / "a.safetensors")) == said
 
 
 def test_reading_the_header_reads_no_tensor(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bartleby.checkpoints.h5_file import SIGNATURE, read_h5
 from bartleby.checkpoints.layouts import from_flax, from_tensorflow, translated
 from bartleby.checkpoints.msgpack_file import looks_like_msgpack, read_msgpack
 from bartleby.checkpoints.replacement import current_file
-from bartleby.checkpoints.safetensors_file import read_safetensors
+from bartleby.checkpoints.safetensors_file import read_safetensors, written_by
 from bartleby.checkpoints.shards import INDEX, SINGLE, read_index
 from bartleby.checkpoints.tensors import Array, MappedFile, StoredTensor
 from bartleby.checkpoints.torch_file import read_torch_file, state_dict
@@ -100,12 +101,23 @@ def _read_container(file: MappedFile) -> dict[str, StoredTensor]:
     start = bytes(file.view(0, min(file.size, 9)))
     # A header of less than 4 GiB, then the brace of a JSON object: no pickle and no zip archive begins so.
     if file.path.suffix == ".safetensors" or start[4:9] == b"\0\0\0\0{":
-        return read_safetensors(file)
+        return _as_pytorch_has_them(read_safetensors(file), file)
     if file.path.suffix == ".h5" or start[:8] == SIGNATURE:
         return translated(read_h5(file), from_tensorflow, file.path)
     if file.path.suffix == ".msgpack" or looks_like_msgpack(start):
         return translated(read_msgpack(file), from_flax, file.path)
     return state_dict(read_torch_file(file), file)
+
+
+def _as_pytorch_has_them(tensors: dict[str, StoredTensor], file: MappedFile) -> dict[str, StoredTensor]:
+    """The tensors of a safetensors file that TensorFlow or Flax may have written, with the names and layout of each."""
+    framework = written_by(file)
+    if framework == "tf":
+        return translated(tensors.values(), from_tensorflow, file.path)
+    if framework == "flax":  # which joins the levels of names by dots here
+        named = (replace(tensor, name=name.replace(".", "/")) for name, tensor in tensors.items())
+        return translated(named, from_flax, file.path)
+    return tensors
 
 
 def _open_shards(index: Path) -> StoredWeights:

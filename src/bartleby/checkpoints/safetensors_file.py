@@ -66,6 +66,13 @@ def read_safetensors(file: MappedFile) -> dict[str, StoredTensor]:
     return tensors
 
 
+def written_by(file: MappedFile) -> str:
+    """Which framework's names and layout the file says that it has: pt, tf or flax; "" if it does not say."""
+    metadata = _header(file)[0].get("__metadata__")
+    said = metadata.get("format") if isinstance(metadata, dict) else None
+    return said if isinstance(said, str) else ""
+
+
 def _header(file: MappedFile) -> tuple[dict[str, Any], int]:
     """The parsed header and where the data starts."""
     damaged = f"{file.path} is cut short or is no safetensors file"
