@@ -204,7 +204,7 @@ def test_safetensors_of_other_frameworks_come_under_canonical_names(
     with open_weights(tmp_path) as weights:
         assert np.array_equal(weights.raw("model.encoder.layers.0.fc1.weight"), NUMBERS.T)
         assert np.array_equal(weights.raw("model.shared.weight"), NUMBERS + 1)
-        assert weights.tensor("model.shared.weight").origin.startswith(table[:6])
+        assert weights.tensor("model.shared.weight").origin.replace("/", ".") == table.replace("/", ".")
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"format": "else"}, {"other": "flax"}])

@@ -12,7 +12,7 @@ from safetensors.numpy import load as load_with_library
 from safetensors.numpy import save as save_with_library
 
 from bartleby.checkpoints.safetensors_file import read_safetensors, write_safetensors, written_by
-from bartleby.checkpoints.tensors import DTYPES, StoredTensor, held
+from bartleby.checkpoints.tensors import DTYPES, MappedFile, StoredTensor, held
 from bartleby.errors import CheckpointError
 from tests.checkpoints.files import mapped, safetensors_bytes
 
