@@ -158,6 +158,10 @@ def test_nothing_is_left_of_a_conversion_that_failed(tmp_path: Path) -> None:
     [
         (ConversionOptions(dtype="int8"), "`dtype` must be one of float32, float16, bfloat16, but is 'int8'"),
         (ConversionOptions(preset="facebook/bart-base"), "another shape"),
+        (
+            ConversionOptions(container="onnx"),
+            "`container` must be one of safetensors, flax, .* but is 'onnx'",
+        ),
     ],
 )
 def test_options_that_cannot_be_are_refused(tmp_path: Path, options: ConversionOptions, said: str) -> None:
@@ -165,6 +169,20 @@ def test_options_that_cannot_be_are_refused(tmp_path: Path, options: ConversionO
     with pytest.raises(OptionError, match=said):
         convert(tmp_path / "original", tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("container", "name"), [("flax", "flax_model.msgpack"), ("tensorflow", "tf_model.h5")])
+def test_weights_are_written_for_other_programs_too(tmp_path: Path, container: str, name: str) -> None:
+    if container == "tensorflow":
+        pytest.importorskip("h5py", reason='TensorFlow\'s files need h5py: pip install "bartleby[convert]"')
+    make(tmp_path / "original", "bart")
+    report = convert(tmp_path / "original", tmp_path / "out", ConversionOptions(container=container))
+    convert(tmp_path / "original", tmp_path / "plain")
+    assert set(report.files) == FILES - {"model.safetensors"} | {name}
+    with CheckpointFolder.open(tmp_path / "out") as there, CheckpointFolder.open(tmp_path / "plain") as plain:
+        assert set(there.weights.names()) == set(plain.weights.names())
+        for each in plain.weights.names():
+            assert np.array_equal(there.weights.raw(each), plain.weights.raw(each)), each
 
 
 def test_a_folder_without_a_checkpoint_says_what_was_looked_for(tmp_path: Path) -> None:

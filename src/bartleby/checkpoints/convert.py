@@ -1,4 +1,4 @@
-"""Any checkpoint of the family -> a checkpoint folder: config, decoding options, safetensors and tokenizer files.
+"""Any checkpoint of the family -> a checkpoint folder: config, decoding options, weights and tokenizer files.
 
 What is read: originals of fairseq (BART) and ParlAI (Blender), and folders in the published layout whose weights are
 TensorFlow's, Flax's or PyTorch's. Nothing is written before all of it is known to be right, and then all at once.
@@ -24,6 +24,7 @@ from bartleby.checkpoints.folder import (
     content_writer,
     write_folder,
 )
+from bartleby.checkpoints.forms import SAFETENSORS, form_named
 from bartleby.checkpoints.names import file_names
 from bartleby.checkpoints.originals import original_folder
 from bartleby.checkpoints.replacement import current_file
@@ -48,6 +49,8 @@ class ConversionOptions:
     replace: bool = False
     """Whether a checkpoint that is in the folder already is replaced."""
     max_shard_size: int | str = DEFAULT_SHARD_SIZE
+    container: str = "safetensors"
+    """Or flax (flax_model.msgpack) or tensorflow (tf_model.h5), as those programs write them."""
 
 
 def convert(source: str | Path, folder: str | Path, options: ConversionOptions | None = None) -> ConversionReport:
@@ -60,6 +63,7 @@ def convert(source: str | Path, folder: str | Path, options: ConversionOptions |
     place, target = Path(source), Path(folder)
     if options.dtype not in (None, *FLOATS):
         raise OptionError(f"`dtype` must be one of {', '.join(FLOATS)}, but is {options.dtype!r}.")
+    form_named(options.container, "", bare=False)
     _refuse_target(target, place, options.replace)
     with original_folder(place, target) as opened:
         original = _read(place, opened, options)
@@ -111,19 +115,24 @@ def _unclear(source: Path, candidates: Iterable[tuple[str, Path]]) -> str:
 
 def _write(source: Path, folder: Path, original: Original, options: ConversionOptions) -> ConversionReport:
     config, head = original.config, original.head
+    class_name = CLASSES[config.model_type] + SUFFIXES[head]
+    form = form_named(options.container, class_name, bare=head == "none")
     names = file_names(parameter_table(config, head), head)
+    if form is not SAFETENSORS:
+        names = {name: name for name in names}  # which the form translates itself
     weights = {
         names[move.target]: replace(move.tensor, name=move.target) for move in original.moves if move.target in names
     }
     if options.dtype:
         weights = {name: recast(tensor, options.dtype) for name, tensor in weights.items()}
-    config.architectures = [CLASSES[config.model_type] + SUFFIXES[head]]
+    config.architectures = [class_name]
     config.dtype = next(iter(weights.values())).dtype
     writers = checkpoint_writers(
         config=config.to_diff_dict(),
         generation_config=original.generation_config,
         weights=weights,
         max_shard_size=options.max_shard_size,
+        form=form,
     )
     writers |= {name: content_writer(content) for name, content in original.files.items()}
     write_folder(folder, writers, is_of_a_checkpoint)

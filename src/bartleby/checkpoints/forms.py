@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bartleby.checkpoints.h5_file import write_h5, write_h5_shard
-from bartleby.checkpoints.layouts import to_flax, to_tensorflow
+from bartleby.checkpoints.layouts import tensorflow_root, to_flax, to_tensorflow
 from bartleby.checkpoints.msgpack_writing import write_msgpack
 from bartleby.checkpoints.safetensors_file import TAGS, write_safetensors
 from bartleby.checkpoints.shards import SINGLE, index_name, is_shard, with_variant
 from bartleby.checkpoints.tensors import DTYPES, StoredTensor
+from bartleby.errors import OptionError
 
 Tensors = Mapping[str, StoredTensor]
 WriteTensors = Callable[[BinaryIO, Tensors], object]
@@ -54,6 +55,8 @@ class Form:
         )
 
 
+CONTAINERS = ("safetensors", "flax", "tensorflow")
+
 SAFETENSORS = Form(
     "safetensors",
     SINGLE,
@@ -81,3 +84,15 @@ def tensorflow_form(root: str) -> Form:
         remedy=" Save it as safetensors (`safe_serialization=True`).",
         listed=partial(to_tensorflow, root=root),
     )
+
+
+def form_named(container: str, class_name: str, bare: bool) -> Form:
+    """The form called safetensors, flax or tensorflow, for a model of a class without a framework's prefix.
+
+    Raises: OptionError if there is none of that name.
+    """
+    if container not in CONTAINERS:
+        raise OptionError(f"`container` must be one of {', '.join(CONTAINERS)}, but is {container!r}.")
+    if container == "safetensors":
+        return SAFETENSORS
+    return flax_form(bare) if container == "flax" else tensorflow_form(tensorflow_root(f"TF{class_name}"))

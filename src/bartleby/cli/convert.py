@@ -31,6 +31,9 @@ def convert(
         Path | None, typer.Option(metavar="FOLDER", help="Where fairseq's encoder.json and vocab.bpe lie.")
     ] = None,
     max_shard_size: Annotated[str, typer.Option(metavar="SIZE", help="Of one file of weights.")] = "50GB",
+    container: Annotated[
+        str, typer.Option("--to", metavar="NAME", help="What weights are written as: safetensors, flax or tensorflow.")
+    ] = "safetensors",
     report: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the whole report there, too.")
     ] = None,
@@ -46,7 +49,7 @@ def convert(
 
     if report is not None and (report.is_dir() or not report.parent.is_dir()):
         raise OptionError(f"`--json` must be a file in a folder that is there, but is {report}.")
-    options = ConversionOptions(dtype, preset, bpe, force, max_shard_size)
+    options = ConversionOptions(dtype, preset, bpe, force, max_shard_size, container)
     done = convert_checkpoint(source, folder, options)
     if report is not None:
         write_whole(report, json.dumps(done.as_dict(), indent=2, ensure_ascii=False) + "\n")
