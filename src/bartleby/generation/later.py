@@ -22,6 +22,7 @@ _GROUPS = "groups of beams are searched one after the other in every step; use t
 _AHEAD = "a compiled program takes one token a step; use the PyTorch model"
 _ENDS = "a compiled program asks nobody whether to go on; use the PyTorch model, or limit the length"
 _SEQUENCES = "as published, Flax models return sequences, and the scores of beams; use the PyTorch model"
+_LOGITS = "as published, TensorFlow models return scores; use the PyTorch model"
 _WRITING = "the cache of a compiled program is as long as the longest output, and always used"
 _COMPILED = "how to compile is for jax.jit or tf.function to say; this option is for torch.compile"
 
@@ -71,7 +72,7 @@ LATER: dict[str, Reasons] = {
     # Results
     "return_dict_in_generate": {"plain": _RESULTS},
     "output_scores": {"plain": _RESULTS, "flax": _SEQUENCES},
-    "output_logits": {"plain": _RESULTS, "flax": _SEQUENCES},
+    "output_logits": {"plain": _RESULTS, "flax": _SEQUENCES, "tensorflow": _LOGITS},
     "output_attentions": {"plain": _RESULTS, "flax": _SEQUENCES},
     "output_hidden_states": {"plain": _RESULTS, "flax": _SEQUENCES},
     # How it is computed

@@ -34,12 +34,15 @@ class DecodingOptions:
     def generation_config(self) -> GenerationConfig:
         """How to decode where the caller does not say; from the config until it is set."""
         if self._generation_config is None:
-            self.generation_config = GenerationConfig.from_model_config(self.config)
+            self._keep_options(GenerationConfig.from_model_config(self.config))
         assert self._generation_config is not None
         return self._generation_config
 
     @generation_config.setter
     def generation_config(self, options: GenerationConfig) -> None:
+        self._keep_options(options)
+
+    def _keep_options(self, options: GenerationConfig) -> None:
         self._generation_config = GenerationConfig.of(options)
         self._beginning = Beginning.of(self._generation_config, self.config)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
+from bartleby.backends.keras.generation import GenerationMixin
 from bartleby.backends.keras.inputs import Called, unpack_inputs
 from bartleby.backends.keras.layers import Linear, put_layer, tied_scores
 from bartleby.backends.keras.losses import token_loss
@@ -37,7 +38,7 @@ class DecoderOnly(Called):
         return self.decoder.call(input_ids, **named)
 
 
-class CausalLM(Model):
+class CausalLM(GenerationMixin, Model):
     """The decoder alone, as a language model; it looks at encoder states where they are given."""
 
     table_head = "causal_lm"
@@ -105,7 +106,7 @@ class CausalLM(Model):
 
         The others are those of the decoder.
         """
-        outputs = self.model.decoder.call(
+        outputs: Any = self.model.decoder.call(
             input_ids,
             inputs_embeds,
             attention_mask,

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
+from bartleby.backends.keras.generation import GenerationMixin
 from bartleby.backends.keras.inputs import unpack_inputs
 from bartleby.backends.keras.layers import Linear, put_layer, renew_variable, tied_scores
 from bartleby.backends.keras.losses import token_loss
@@ -85,11 +86,12 @@ class Seq2SeqModel(Model):
             decoder_input_ids, decoder_inputs_embeds = self._target_from_source(input_ids, inputs_embeds)
         recorded = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         passed: dict[str, Any] = {**recorded, "return_dict": True, "training": training}
+        encoded: Any
         if encoder_outputs is None:
             encoded = self.encoder.call(input_ids, inputs_embeds, attention_mask, head_mask, **passed)
         else:
             encoded = encoder_output(encoder_outputs)
-        decoded = self.decoder.call(
+        decoded: Any = self.decoder.call(
             decoder_input_ids,
             decoder_inputs_embeds,
             decoder_attention_mask,
@@ -151,7 +153,7 @@ class HeadedModel(Model):
         self.model.set_input_embeddings(value)
 
 
-class ConditionalGeneration(HeadedModel):
+class ConditionalGeneration(GenerationMixin, HeadedModel):
     """A distribution over the next token: summaries, replies, filled masks."""
 
     table_head = "conditional_generation"
@@ -229,7 +231,7 @@ class ConditionalGeneration(HeadedModel):
             labels = tf.where(tf.equal(labels, self.config.pad_token_id), IGNORED_LABEL, labels)
             if decoder_input_ids is None and decoder_inputs_embeds is None:
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
-        outputs = self.model.call(
+        outputs: Any = self.model.call(
             input_ids,
             attention_mask,
             decoder_input_ids,
@@ -285,7 +287,8 @@ class ConditionalGeneration(HeadedModel):
 
     def encode_sources(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
         """The encoder's states; (b, s), (b, s) -> (b, s, d)."""
-        return self.model.encoder.call(input_ids, attention_mask=attention_mask, return_dict=True).last_hidden_state
+        encoded: Any = self.model.encoder.call(input_ids, attention_mask=attention_mask, return_dict=True)
+        return encoded.last_hidden_state
 
     def start_cache(self, states: Tensor, rows: Size, length: Size) -> Cache:
         """Room for `length` tokens of `rows` targets of these sources."""

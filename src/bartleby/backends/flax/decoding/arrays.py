@@ -15,7 +15,7 @@ from bartleby.generation.compiled.arrays import Dtype, Length, State
 class JaxArrays:
     """`Arrays`, in programs that JAX compiles."""
 
-    where, minimum, maximum = staticmethod(jnp.where), staticmethod(jnp.minimum), staticmethod(jnp.maximum)
+    minimum, maximum = staticmethod(jnp.minimum), staticmethod(jnp.maximum)
     exp, log, abs = staticmethod(jnp.exp), staticmethod(jnp.log), staticmethod(jnp.abs)
     isnan, isfinite = staticmethod(jnp.isnan), staticmethod(jnp.isfinite)
 
@@ -55,23 +55,8 @@ class JaxArrays:
     def cumsum(self, values: Array, axis: int) -> Array:
         return jnp.cumsum(values, axis)
 
-    def reshape(self, values: Array, shape: Sequence[Length]) -> Array:
-        return jnp.reshape(values, shape)
-
-    def broadcast_to(self, values: Array, shape: Sequence[Length]) -> Array:
-        return jnp.broadcast_to(values, shape)
-
-    def max(self, values: Array, axis: int, keepdims: bool = False) -> Array:
-        return jnp.max(values, axis, keepdims=keepdims)
-
-    def any(self, values: Array, axis: int, keepdims: bool = False) -> Array:
-        return jnp.any(values, axis, keepdims=keepdims)
-
-    def all(self, values: Array, axis: int | None = None) -> Array:
-        return jnp.all(values, axis)
-
-    def cumsum(self, values: Array, axis: int) -> Array:
-        return jnp.cumsum(values, axis)
+    def where(self, condition: Array, chosen: Any, other: Any) -> Array:
+        return jnp.where(condition, chosen, other)
 
     def sum(self, values: Array, axis: int, keepdims: bool = False) -> Array:
         return jnp.sum(values, axis, dtype=values.dtype, keepdims=keepdims)

@@ -1,0 +1,1 @@
+"""How the compiled searches of generation/compiled run on TensorFlow."""
