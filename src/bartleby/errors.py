@@ -13,7 +13,7 @@ BartlebyError
 ├── DataError (ValueError)            a record of a data file that cannot be read
 ├── CheckpointError (OSError)         a missing, truncated, misshapen or unreadable checkpoint
 │   ├── HubError                      a name that could not be turned into local files
-│   ├── MismatchError (RuntimeError)  weights of another shape than the configuration says
+│   ├── MismatchError (RuntimeError, ValueError)  weights of another shape than the configuration says
 │   └── UnsafePickleError             a pickle that asks for more than tensors and plain containers
 └── MissingExtraError (ImportError)   an optional dependency that is not installed
 
@@ -79,8 +79,8 @@ class HubError(CheckpointError):
     """A checkpoint name that could not be turned into local files."""
 
 
-class MismatchError(CheckpointError, RuntimeError):
-    """Weights of another shape than the configuration says; torch calls that a RuntimeError."""
+class MismatchError(CheckpointError, RuntimeError, ValueError):
+    """Weights of another shape than the configuration says: in torch a RuntimeError, in the others a ValueError."""
 
 
 class UnsafePickleError(CheckpointError):

@@ -32,15 +32,16 @@ def refuse_incomplete(
     raise_all(MismatchError if misshapen else CheckpointError, faults, report.subject)
 
 
-def tell(report: LoadingReport, model_name: str) -> None:
-    """Log what a caller should know: weights drawn at random, and weights left in the file."""
+def tell(report: LoadingReport, model_name: str, done: str = "drawn at random instead") -> None:
+    """Log what a caller should know: weights that were not there and what was done, and weights left in the file."""
     drawn = [*report.missing, *(mismatch.name for mismatch in report.mismatched)]
     if drawn:
         logger.warning(
-            "%s: %s does not fit or lacks %s, drawn at random instead. Train before relying on the outputs.",
+            "%s: %s does not fit or lacks %s, %s. Train before relying on the outputs.",
             model_name,
             report.subject,
             ", ".join(drawn),
+            done,
         )
     if report.unexpected:
         unused = ", ".join(report.unexpected)

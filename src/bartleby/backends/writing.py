@@ -64,10 +64,14 @@ class Written:
     weights: Mapping[str, StoredTensor]
     """By canonical name, the usual way round, those that are tied once."""
 
+    is_part: bool = False
+    """Whether some may be missing, as the caller gave them."""
+
     def faults(self) -> Iterator[str]:
         """How the weights differ from the model that the config describes: saved, they could not be loaded again."""
         wanted = {each.name: each for each in parameter_table(self.config, self.head) if each.tied_to is None}
-        yield from (f"`{name}` is missing." for name in wanted if name not in self.weights)
+        if not self.is_part:
+            yield from (f"`{name}` is missing." for name in wanted if name not in self.weights)
         for name, tensor in self.weights.items():
             if name not in wanted:
                 yield f"`{name}` is in the model, but not in its config."
@@ -86,7 +90,7 @@ class Written:
         names = files if form.kind == "safetensors" else dict.fromkeys(self.weights)
         save_folder(
             os.fspath(folder),
-            config=config_document(self.config, self.name, next(iter(self.weights.values())).dtype),
+            config=config_document(self.config, self.name, next((each.dtype for each in self.weights.values()), None)),
             generation_config=None if options is None else options.to_diff_dict(),
             weights={names[name] or name: tensor for name, tensor in self.weights.items()},
             max_shard_size=max_shard_size,

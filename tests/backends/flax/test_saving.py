@@ -72,10 +72,17 @@ def test_parameters_that_the_config_does_not_describe_are_not_saved(tmp_path: Pa
     params = {**model.params, "adapter": {"kernel": np.zeros((2, 2), np.float32)}}
     with pytest.raises(CheckpointError, match="`adapter/kernel` is in the parameters, but not in the config"):
         model.save_pretrained(tmp_path / "saved", params=params)
-    params = {name: part for name, part in model.params.items() if name != "final_logits_bias"}
-    with pytest.raises(CheckpointError, match="`final_logits_bias` is missing"):
-        model.save_pretrained(tmp_path / "saved", params=params)
     assert not (tmp_path / "saved").exists()
+
+
+def test_parts_are_saved_when_given_and_stay_parts(tmp_path: Path, model: Any) -> None:
+    params = {name: part for name, part in model.params.items() if name != "model"}
+    model.save_pretrained(tmp_path / "saved", params=params)
+    with pytest.raises(CheckpointError, match="is missing"):
+        Writer.from_pretrained(tmp_path / "saved")
+    again, loaded = Writer.from_pretrained(tmp_path / "saved", _do_init=False)
+    assert equal(loaded, params)
+    assert set(again.init_weights(again.key, again.input_shape, loaded)) == set(model.params)
 
 
 def test_a_model_without_parameters_saves_those_it_is_given(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import copy
 import inspect
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -39,6 +40,8 @@ FIXED_ARGUMENTS = {
     "low_cpu_mem_usage": Fixed(False, f"{_OF_PYTORCH}; weights are never held twice here"),
     "adapter_kwargs": Fixed(None, _OF_PYTORCH),
 }
+
+DRAWN, LEFT_OUT = "drawn at random instead", "left out of the parameters (`init_weights` draws them)"
 
 Tree = dict[str, Any]
 
@@ -94,7 +97,7 @@ class Loading:
         (from_pt, variant, subfolder, …), the fields of the config and the decoding options that shall be replaced, and
         what the constructor has besides (seed, input_shape), as it gets `model_args`. A head that the checkpoint lacks
         is drawn at random, and told; so is all else that is missing where the caller asks for `output_loading_info`,
-        and gets a dictionary of it beside the rest.
+        and gets a dictionary of it beside the rest. With `_do_init=False`, what is missing is left out.
         Raises: HubError if it cannot be found, ConfigError or OptionError for arguments that cannot be, CheckpointError
             with all that the body of the model lacks and, as MismatchError, what is misshapen.
         """
@@ -110,7 +113,8 @@ class Loading:
         options = ReadingOptions.take(kwargs, FIXED_ARGUMENTS)
         named = {name: kwargs.pop(name) for name in _own_arguments(cls) & kwargs.keys()}
         kind = (cls.config_class, cls.table_head)
-        with reading(pretrained_model_name_or_path, kind, config, options, ORDER, kwargs) as checkpoint:
+        asked = options if keeps_params else replace(options, output_loading_info=True)  # nothing will be drawn
+        with reading(pretrained_model_name_or_path, kind, config, asked, ORDER, kwargs) as checkpoint:
             model = cls(checkpoint.config, *model_args, dtype=dtype, _do_init=False, **named)  # type: ignore[call-arg]
             params = model._params_of(checkpoint, draws=keeps_params)
         if cls.can_generate():
@@ -118,7 +122,7 @@ class Loading:
         if keeps_params:
             model._is_initialized = True
             model.params = params
-        tell(checkpoint.report, cls.__name__)
+        tell(checkpoint.report, cls.__name__, DRAWN if keeps_params else LEFT_OUT)
         result = model if keeps_params else (model, params)
         if not options.output_loading_info:
             return result

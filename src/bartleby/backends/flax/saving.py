@@ -39,8 +39,9 @@ class Saving(Loading, NotUploaded):
     ) -> None:
         """Save config, decoding options and parameters in the published layout, in the place of what was there.
 
-        `params` are saved instead of the model's own. The file is flax_model.msgpack or, with `safe_serialization`,
-        model.safetensors as PyTorch names and turns its tensors. Nothing is uploaded, so `token` has no use.
+        `params` are saved instead of the model's own, and may be a part of them. The file is flax_model.msgpack or,
+        with `safe_serialization`, model.safetensors as PyTorch names and turns its tensors. Nothing is uploaded, so
+        `token` has no use.
         Raises: OptionError for what cannot be, CheckpointError if the parameters are not those its config describes,
             or the disk refuses.
         """
@@ -51,6 +52,7 @@ class Saving(Loading, NotUploaded):
             self.generation_config if self.can_generate() else None,
             self.table_head,
             self._stored(self.params if params is None else params),
+            is_part=params is not None,
         )
         own = flax_form(bare=self.table_head == "none")
         form = superseding(SAFETENSORS, own) if safe_serialization else own

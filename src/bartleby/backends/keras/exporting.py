@@ -19,8 +19,12 @@ Signatures = Mapping[str, Any] | Callable[..., Any]
 class Exporting:
     """A model whose computation can be exported: what it takes and gives then is a dictionary of tensors."""
 
-    input_signature: dict[str, tf.TensorSpec]
     call: Callable[..., Any]
+
+    @property
+    def input_signature(self) -> dict[str, tf.TensorSpec]:
+        """What an exported model takes, by name."""
+        raise NotImplementedError
 
     @tf.function
     def serving(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
