@@ -1,4 +1,4 @@
-"""The PyTorch examples of the API documentation in ../shared/seeds, as programs that import `bartleby`.
+"""The examples of the API documentation in ../shared/seeds, for all frameworks, as programs that import `bartleby`.
 
 They are read from there, so that what runs is what is printed. Where the conversion of a page lost what stood in angle
 brackets, it is put back.
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 SEEDS = Path(__file__).resolve().parents[3] / "shared" / "seeds"
-OTHER_FRAMEWORKS = re.compile(r"\b(TF|Flax)[A-Z]\w+|tensorflow|jax")
+SIGNS = {"tensorflow": re.compile(r"\bTF[A-Z]\w+|tensorflow"), "flax": re.compile(r"\bFlax[A-Z]\w+|jax")}
+"""What an example for another framework than PyTorch names."""
+
 LOST_BRACKETS = {"There Is No  in Syria": "There Is No <mask> in Syria", "friends are  but": "friends are <mask> but"}
 LOST_TOKENS = {  # printed with special tokens, which the page lost; another page has them
     '[" That\'s unfortunate. Are they trying to lose weight or are they just trying to be healthier?"]': (
@@ -32,6 +34,8 @@ class Documented:
 
     place: str
     code: str
+    framework: str
+    """Which must be installed: "torch", "flax" or "tensorflow"."""
 
     def steps(self) -> list[doctest.Example]:
         """What is typed, one after the other, with what is printed then; a script is one step."""
@@ -40,23 +44,24 @@ class Documented:
         return doctest.DocTestParser().get_examples(self.code, self.place)
 
 
-def read_examples() -> list[Documented]:
-    """Those for PyTorch; none where the folder is not beside the checkout."""
-    return [example for page in sorted(SEEDS.glob("*.txt")) for example in examples_of(page)]
+def read_examples(*frameworks: str) -> list[Documented]:
+    """Those for these frameworks; none where the folder is not beside the checkout."""
+    examples = [example for page in sorted(SEEDS.glob("*.txt")) for example in examples_of(page)]
+    return [example for example in examples if example.framework in frameworks]
 
 
 def examples_of(page: Path) -> Iterator[Documented]:
     text = page.read_text(encoding="utf-8")
     for block in re.finditer(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         code = block[1]
-        if "from transformers import" not in code or OTHER_FRAMEWORKS.search(code):
+        if "from transformers import" not in code:
             continue
         for lost, found in {**LOST_BRACKETS, **LOST_TOKENS}.items():
             code = code.replace(lost, found)
         line = text.count("\n", 0, block.start()) + 1
-        yield Documented(
-            f"{page.stem[:3]}-line-{line}", code.replace("from transformers import", "from bartleby import")
-        )
+        framework = next((name for name, sign in SIGNS.items() if sign.search(code)), "torch")
+        program = code.replace("from transformers import", "from bartleby import")
+        yield Documented(f"{page.stem[:3]}-line-{line}", program, framework)
 
 
 def run(

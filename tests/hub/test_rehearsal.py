@@ -18,22 +18,10 @@ from tests.hub.absent import or_absent
 from tests.hub.documented import SEEDS, is_as_printed, read_examples, run
 from tests.hub.published import CASES, kind_of, read_cases
 
+pytestmark = pytest.mark.usefixtures("random_checkpoints")
+
 WITHOUT_WEIGHTS = ("[0, ", "[47, ", "[6950, ", "True", "Human:")
 """How begins what is printed alike with any weights: ids, truths, and what the user says."""
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory, shared):
-    folder = tmp_path_factory.mktemp("hub")
-    random_hub.fill_cache(folder, shared / "vocab")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def random_checkpoints(cache, monkeypatch):
-    """Published names mean those of random weights."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 def without_numbers(source):
@@ -41,7 +29,7 @@ def without_numbers(source):
     return torch.device("meta") if "(configuration)" in source else nullcontext()
 
 
-@pytest.mark.parametrize("example", or_absent(read_examples(), SEEDS, name="place"))
+@pytest.mark.parametrize("example", or_absent(read_examples("torch"), SEEDS, name="place"))
 def test_a_documented_example_runs(example):
     if ">>>" not in example.code:  # a script, which ends by asserting what the weights say
         with pytest.raises(AssertionError):
@@ -64,4 +52,4 @@ def test_a_published_case_runs(case):
 
 
 def test_there_are_as_many_as_there_should_be(shared):
-    assert (len(read_examples()), len(read_cases())) == (28, 35)
+    assert (len(read_examples("torch")), len(read_cases())) == (28, 35)

@@ -16,8 +16,8 @@ from bartleby.backends.flax.cache import Caches
 from bartleby.backends.flax.layers import tied_scores
 from bartleby.backends.flax.modeling import Decoder, Encoder, token_embedding
 from bartleby.backends.flax.outputs import (
+    DecodedLogits,
     FlaxBaseModelOutput,
-    FlaxCausalLMOutputWithCrossAttentions,
     FlaxSeq2SeqLMOutput,
     FlaxSeq2SeqModelOutput,
     ModelOutput,
@@ -175,10 +175,11 @@ class ConditionalGeneration(HeadedModel):
     def _read(self, outputs: FlaxSeq2SeqModelOutput, input_ids: Array, deterministic: bool) -> FlaxSeq2SeqLMOutput:
         return FlaxSeq2SeqLMOutput(self.lm_logits(outputs.last_hidden_state), **rest_of(outputs))
 
-    def decode(self, *arguments: Any, **named: Any) -> FlaxCausalLMOutputWithCrossAttentions:
+    def decode(self, *arguments: Any, **named: Any) -> DecodedLogits:
         """The decoder's pass and the scores of the next tokens; (r, t) -> logits (r, t, v)."""
         decoded = self.model.decode(*arguments, **named)
-        return FlaxCausalLMOutputWithCrossAttentions(self.lm_logits(decoded.last_hidden_state), **rest_of(decoded))
+        states = decoded.last_hidden_state
+        return DecodedLogits(self.lm_logits(states), **rest_of(decoded), last_hidden_state=states)
 
     def step(
         self, ids: Array, start: int | Array, cache: Caches, source_mask: Array | None, prompt_mask: Array | None

@@ -153,6 +153,19 @@ class FlaxCausalLMOutputWithCrossAttentions(ModelOutput):
     cross_attentions: States | None = None
 
 
+@output
+class DecodedLogits(FlaxCausalLMOutputWithCrossAttentions):
+    """What `decode` of a model that writes gives.
+
+    A documented example reads the decoder's states off it, so it has them; they are no part of its tuple or dict.
+    """
+
+    last_hidden_state: Array | None = None
+
+    def _set(self) -> dict[str, Any]:
+        return {name: value for name, value in super()._set().items() if name != "last_hidden_state"}
+
+
 def asked(config: PreTrainedConfig, attentions: bool | None, hidden_states: bool | None) -> tuple[bool, bool]:
     """Whether to return attentions and hidden states: as the call says, else as the configuration says."""
     return (
