@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from bartleby.backends.keras.inputs import argument_names
 from bartleby.backends.keras.teaching import OUTPUT_OF_LABEL
 from bartleby.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+Array = npt.NDArray[Any]
 Batch = Mapping[str, Any]
 Collate = Callable[..., Batch]
 
@@ -46,31 +48,36 @@ class Feeding(keras.Model):
         """
         if not len(dataset):
             raise DataError("`dataset` must have rows, but has none.")
-        known = set(inspect.signature(self.call).parameters)
+        known = argument_names(type(self).call)
+        _tell_left_out(dataset[0], known)
         gather = collate_fn or (_pad_with(tokenizer) if tokenizer is not None else _stack)
 
-        def batch_of(indices: Any) -> dict[str, np.ndarray]:
-            rows = [{LABEL_COLUMNS.get(key, key): value for key, value in dataset[int(i)].items()} for i in indices]
-            kept = [{key: value for key, value in row.items() if key in known} for row in rows]
-            batch = gather(kept, **(collate_fn_args or {}))
-            return {key: _array(value) for key, value in batch.items()}
+        def batch_of(indices: Iterable[int]) -> dict[str, Array]:
+            rows = [_known(dataset[int(index)], known) for index in indices]
+            return {name: np.asarray(value) for name, value in gather(rows, **(collate_fn_args or {})).items()}
 
-        _tell_left_out(dataset[0], known)
         sample = batch_of(range(min(2, len(dataset))))
-        signature = {name: tf.TensorSpec((None,) * value.ndim, value.dtype) for name, value in sample.items()}
+        names, types = list(sample), [value.dtype for value in sample.values()]
 
-        def batches() -> Iterator[dict[str, np.ndarray]]:
-            order = np.random.permutation(len(dataset)) if shuffle else np.arange(len(dataset))
-            for start in range(0, len(order), batch_size):
-                indices = order[start : start + batch_size]
-                if len(indices) == batch_size or not (shuffle if drop_remainder is None else drop_remainder):
-                    yield batch_of(indices)
+        def fetch(indices: tf.Tensor) -> tuple[Any, ...]:
+            arrays = tf.numpy_function(lambda each: list(batch_of(each).values()), [indices], types)
+            for name, array in zip(names, arrays, strict=True):
+                array.set_shape((None,) * sample[name].ndim)
+            return _apart(dict(zip(names, arrays, strict=True)))
 
-        laid_out = tf.data.Dataset.from_generator(batches, output_signature=signature).map(_apart)
-        return laid_out.prefetch(tf.data.AUTOTUNE) if prefetch else laid_out
+        order = tf.data.Dataset.range(len(dataset))
+        order = order.shuffle(len(dataset)) if shuffle else order
+        batches = order.batch(batch_size, shuffle if drop_remainder is None else drop_remainder).map(fetch)
+        return batches.prefetch(tf.data.AUTOTUNE) if prefetch else batches
 
 
-def _tell_left_out(row: Batch, known: set[str]) -> None:
+def _known(row: Batch, names: Sequence[str]) -> dict[str, Any]:
+    """What the model has arguments for."""
+    renamed = {LABEL_COLUMNS.get(name, name): value for name, value in row.items()}
+    return {name: value for name, value in renamed.items() if name in names}
+
+
+def _tell_left_out(row: Batch, known: Sequence[str]) -> None:
     left_out = [name for name in row if LABEL_COLUMNS.get(name, name) not in known]
     if len(left_out) == len(row):
         raise DataError(f"None of the columns {', '.join(row)} is an argument of this model.")
@@ -97,7 +104,3 @@ def _stack(rows: Sequence[Batch]) -> Batch:
     if uneven:
         raise DataError(f"Rows differ in length in {', '.join(uneven)}: give a `tokenizer` that pads them.")
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-def _array(value: Any) -> np.ndarray:
-    return np.asarray(value)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import keras
 import tensorflow as tf
 
-from bartleby.errors import ArgumentError, ShapeError, raise_all
+from bartleby.errors import ArgumentError, raise_all
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 
@@ -22,12 +22,24 @@ SWITCHES = ("use_cache", "output_attentions", "output_hidden_states", "return_di
 """Arguments that are no tensors."""
 
 
+BUNDLES = ("encoder_outputs", "past_key_values", "cache")
+"""Arguments that hold several tensors."""
+
+PLAIN = ("start", "position_ids", "decoder_position_ids")
+"""Arguments that may be a number as well as a tensor: a graph is smaller for the number."""
+
+
 class Called(keras.layers.Layer):
     """A layer that can be called in all these ways; Keras itself wants tensors first."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        names = tuple(inspect.signature(self.call).parameters)
-        return super().__call__(**named_inputs(names, args, kwargs))
+        return super().__call__(**named_inputs(argument_names(type(self).call), args, kwargs))
+
+
+@functools.cache
+def argument_names(call: Callable[..., Any]) -> tuple[str, ...]:
+    """Those of a class's `call`, in order."""
+    return tuple(inspect.signature(call).parameters)[1:]
 
 
 def unpack_inputs(function: Call) -> Call:
@@ -59,13 +71,14 @@ def named_inputs(names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str,
         faults.append(f"There are {len(args)} arguments by position, but only {len(names)} in all.")
     for source in (dict(zip(names[1:], others, strict=False)), given):
         for name, value in source.items():
-            known = ALIASES.get(name, name)
+            known = _today(name)
             if known not in names:
                 faults.append(_unknown(name, names))
             elif inputs.get(known) is not None and value is not None:
                 faults.append(f"`{known}` is given twice.")
             else:
                 inputs[known] = value if value is not None else inputs.get(known)
+    faults += [_no_tensor(name, value) for name, value in inputs.items() if _is_bundle(name, value)]
     raise_all(ArgumentError, faults, "call")
     return inputs
 
@@ -73,8 +86,8 @@ def named_inputs(names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str,
 def _named_first(first: Any, names: Sequence[str], faults: list[str]) -> dict[str, Any]:
     """What the first argument holds: the first input, or several of them."""
     if isinstance(first, Mapping):
-        faults += [_unknown(name, names) for name in first if ALIASES.get(name, name) not in names]
-        return {ALIASES.get(name, name): value for name, value in first.items()}
+        faults += [_unknown(name, names) for name in first if _today(name) not in names]
+        return {_today(name): value for name, value in first.items()}
     if isinstance(first, tuple | list):
         if len(first) > len(names):
             faults.append(f"There are {len(first)} inputs in the list, but only {len(names)} arguments.")
@@ -82,9 +95,13 @@ def _named_first(first: Any, names: Sequence[str], faults: list[str]) -> dict[st
     return {} if first is None else {names[0]: first}
 
 
+def _today(name: str) -> str:
+    return ALIASES.get(name, name)
+
+
 def _own_name(value: Any, name: str, names: Sequence[str]) -> str:
     """An input of a functional model that is named after an argument is that argument, wherever it stands."""
-    own = value.name if isinstance(value, keras.KerasTensor) else None
+    own = str(value.name) if isinstance(value, keras.KerasTensor) else name
     return own if own in names else name
 
 
@@ -93,16 +110,18 @@ def _unknown(name: str, names: Sequence[str]) -> str:
     return f"`{name}` is no argument of this model." + (f" Did you mean `{near[0]}`?" if near else "")
 
 
-def _tensors(name: str, value: Any) -> Any:
-    """Arrays as tensors; 64-bit ids as 32-bit ones, which every device can look up.
+def _is_bundle(name: str, value: Any) -> bool:
+    """Whether several things stand where one tensor belongs."""
+    return name not in BUNDLES and isinstance(value, tuple | list | Mapping)
 
-    Raises: ShapeError if it is neither.
-    """
-    if value is None or name in SWITCHES:
+
+def _no_tensor(name: str, value: Any) -> str:
+    return f"`{name}` must be a tensor or an array, but is a {type(value).__name__}."
+
+
+def _tensors(name: str, value: Any) -> Any:
+    """Arrays as tensors; 64-bit ids as 32-bit ones, which every device can look up."""
+    if value is None or name in (*BUNDLES, *SWITCHES, *PLAIN):
         return value
-    if isinstance(value, tuple | list | Mapping):
-        if name.endswith(("ids", "mask", "embeds", "labels", "positions")):
-            raise ShapeError(f"`{name}` must be a tensor or an array, but is a {type(value).__name__}.")
-        return value
-    tensor = value if isinstance(value, int) and name.endswith("position_ids") else tf.convert_to_tensor(value)
-    return tf.cast(tensor, tf.int32) if not isinstance(tensor, int) and tensor.dtype == tf.int64 else tensor
+    tensor = tf.convert_to_tensor(value)
+    return tf.cast(tensor, tf.int32) if tensor.dtype == tf.int64 else tensor

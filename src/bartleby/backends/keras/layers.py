@@ -265,7 +265,7 @@ class Attention(keras.layers.Layer):
 def _kept(old: Linear, columns: list[int], axis: int) -> Linear:
     """The projection with only these of its inputs (axis 0) or outputs (1)."""
     kernel = tf.gather(old.kernel, columns, axis=axis)
-    new = Linear(*kernel.shape, std=0.0, name=old.name, use_bias=old.use_bias)
+    new = Linear(kernel.shape[0], kernel.shape[1], std=0.0, name=old.name, use_bias=old.use_bias)
     new.kernel.assign(kernel)
     if old.use_bias:
         new.bias.assign(old.bias if axis == 0 else tf.gather(old.bias, columns))

@@ -54,7 +54,7 @@ def classification_loss(labels: Tensor, logits: Tensor, config: PreTrainedConfig
 
 
 def span_loss(positions: Tensor, logits: Tensor) -> Tensor:
-    """Mean cross-entropy of one end of an answer; a position past the text is of an answer that was cut off, and ignored.
+    """Mean cross-entropy of one end of an answer; a position past the text is of an answer cut off, and ignored.
 
     Shapes: positions (b) or (b, 1), logits (b, s) -> (1), since the two ends may ignore different rows.
     """

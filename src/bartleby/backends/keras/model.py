@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from bartleby.backends.keras.datasets import Feeding
-from bartleby.backends.keras.inputs import Called
+from bartleby.backends.keras.inputs import Called, argument_names
 from bartleby.backends.keras.pretrained import TFPreTrainedModel
 from bartleby.backends.keras.resizing import Resizing
 from bartleby.backends.keras.teaching import Teaching
@@ -89,13 +89,29 @@ class Model(Called, Teaching, Feeding, Resizing, TFPreTrainedModel):
     @property
     def input_signature(self) -> dict[str, tf.TensorSpec]:
         """What an exported model takes: ids and masks of any size."""
-        return {name: tf.TensorSpec((None, None), tf.int32, name=name) for name in SIGNED}
+        known = argument_names(type(self).call)
+        return {name: tf.TensorSpec((None, None), tf.int32, name=name) for name in SIGNED if name in known}
 
     @property
     def dummy_inputs(self) -> dict[str, Tensor]:
         """One short row: enough for a pass."""
         ids = tf.fill((1, 2), self.config.eos_token_id or 0)
         return {name: tf.ones_like(ids) if name.endswith("mask") else ids for name in self.input_signature}
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None, **kwargs: Any) -> None:
+        """As Keras exports, but with `serving`'s outputs: a SavedModel holds tensors by name, and no tuples of them.
+
+        `input_signature` is the model's own unless given; of other formats, Keras says what they want.
+        """
+        if format != "tf_saved_model":
+            super().export(filepath, format=format, verbose=verbose, **kwargs)
+            return
+        signature = kwargs.pop("input_signature", None) or [self.input_signature]
+        raise_all(ArgumentError, [f"`{name}` is no argument of `export` here." for name in kwargs], type(self).__name__)
+        archive = keras.export.ExportArchive()
+        archive.track(self)
+        archive.add_endpoint("serve", lambda *inputs: self.serving_output(self(*inputs)), signature)
+        archive.write_out(filepath, verbose=verbose is not False)
 
     def get_config(self) -> dict[str, Any]:
         return self.config.to_dict()

@@ -84,7 +84,7 @@ class Record:
 class Stack(Called):
     """Embeddings, layers and the norms around them: what encoder and decoder share."""
 
-    layer_class: ClassVar[type[Layer]]
+    layer_class: ClassVar[Callable[..., Layer]]
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Stack(Called):
 
     def run(
         self, hidden: Tensor, record: Record, arguments: Callable[[int], tuple[Any, ...]], training: bool
-    ) -> tuple[Tensor, list[Any]]:
+    ) -> tuple[Tensor, Cache]:
         """Through all layers, each called with the states and `arguments` of its place; and what each remembers.
 
         In training each is left out with probability `layerdrop` (arXiv 1909.11556).
@@ -169,7 +169,7 @@ class Stack(Called):
             record.weights(*weights)
         hidden = hidden if self.layer_norm is None else self.layer_norm.call(hidden)
         record.state(hidden)
-        return hidden, kept
+        return hidden, tuple(kept)
 
     def head_masks(self, name: str, mask: Tensor | None) -> list[Tensor | None]:
         """The mask (layers, heads) layer by layer.
@@ -284,7 +284,7 @@ class Decoder(Stack):
         keeps = self.config.use_cache if use_cache is None else use_cache
         output = TFBaseModelOutputWithPastAndCrossAttentions(
             hidden,
-            tuple(kept) if cache is not None else published_past(kept) if keeps else None,
+            kept if cache is not None else published_past(kept) if keeps else None,
             **record.fields("hidden_states", "attentions", "cross_attentions"),
         )
         return as_asked(output, self.config, return_dict)
@@ -310,7 +310,7 @@ class Decoder(Stack):
         self, ids: Tensor, start: Size, cache: Cache, source_mask: Tensor | None, prompt_mask: Tensor | None
     ) -> tuple[Tensor, Cache]:
         """The state of the last of these tokens, and the next cache; (r, t) -> (r, 1, d)."""
-        output = self.call(
+        output: Any = self.call(
             ids,
             attention_mask=prompt_mask,
             encoder_attention_mask=source_mask,
@@ -320,7 +320,6 @@ class Decoder(Stack):
             cache=cache,
             start=start,
         )
-        assert isinstance(output, TFBaseModelOutputWithPastAndCrossAttentions)
         return output.last_hidden_state[:, -1:], output.past_key_values
 
     def empty_cache(self, encoder_states: Tensor | None, rows: Size, length: Size) -> Cache:

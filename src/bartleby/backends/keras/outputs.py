@@ -195,12 +195,15 @@ def rest_of(outputs: ModelOutput) -> dict[str, Any]:
 
 def _register(output: type[ModelOutput]) -> None:
     """Let Keras walk into an output, in `predict` and for models of its functional kind."""
-    optree.register_pytree_node(
-        output,
-        lambda value: (list(value.values()), tuple(value.keys()), tuple(value.keys())),
-        lambda names, values: output(**dict(zip(names, values, strict=True))),
-        namespace="keras",  # the one that Keras looks in
-    )
+
+    def apart(value: Any) -> tuple[list[Any], tuple[str, ...], tuple[str, ...]]:
+        names = tuple(value)
+        return list(value.values()), names, names
+
+    def together(names: Any, values: Iterable[Any]) -> Any:
+        return output(**dict(zip(names, values, strict=True)))
+
+    optree.register_pytree_node(output, apart, together, namespace="keras")  # the one that Keras looks in
 
 
 for _output in ModelOutput.__subclasses__():

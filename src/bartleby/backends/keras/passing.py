@@ -22,6 +22,8 @@ def shift_tokens_right(input_ids: Tensor, pad_token_id: int | None, decoder_star
             "Moving labels right needs `pad_token_id` and `decoder_start_token_id`; the config lacks one."
         )
     ids = tf.convert_to_tensor(input_ids)
+    if ids.shape.rank not in (2, None):
+        raise ShapeError(f"Ids to move right must have 2 axes (batch, length), but have shape {tuple(ids.shape)}.")
     start = tf.fill((tf.shape(ids)[0], 1), tf.cast(decoder_start_token_id, ids.dtype))
     shifted = tf.concat([start, ids[:, :-1]], axis=1)
     return tf.where(tf.equal(shifted, IGNORED_LABEL), tf.cast(pad_token_id, ids.dtype), shifted)

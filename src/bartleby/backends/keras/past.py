@@ -23,19 +23,27 @@ def read_past(past: Any, layers: int) -> tuple[LayerCache, ...]:
     A tensor (2, r, h, t, k) or a pair (keys, values) is of the target; four tensors are of the target and the source.
     Raises: ShapeError if it is nothing of the kind, or of another number of layers.
     """
-    if (not isinstance(past, tuple | list) and getattr(past, "shape", None) is None) or len(past) != layers:
+    if _length(past) != layers:
         raise ShapeError(f"`past_key_values` must hold one entry for each of {layers} layers, but is {_told(past)}.")
     return tuple(_read_layer(past[index], index) for index in range(layers))
 
 
 def _read_layer(entry: Any, index: int) -> LayerCache:
-    count = entry.shape[0] if hasattr(entry, "shape") else len(entry) if isinstance(entry, tuple | list) else None
+    count = _length(entry)
     if count not in (2, 4):
         raise ShapeError(
             f"`past_key_values[{index}]` must be a tensor (2, batch, heads, length, width) or 2 or 4 tensors (batch, "
             f"heads, length, width), but is {_told(entry)}."
         )
     return LayerCache(*(entry[place] for place in range(count)))
+
+
+def _length(value: Any) -> int | None:
+    """How many things it holds, a tensor along its first axis; None if it is no such thing."""
+    if isinstance(value, tuple | list):
+        return len(value)
+    shape: Any = getattr(value, "shape", ())
+    return shape[0] if len(shape) else None
 
 
 def _told(value: Any) -> str:

@@ -90,7 +90,7 @@ class SequenceClassification(HeadedModel):
         """Shapes: input_ids (b, s); labels (b) ints, (b) floats or (b, num_labels) -> logits (b, num_labels)."""
         if input_ids is None:
             raise ShapeError("Classification reads the state at the last eos, so it needs `input_ids`, not embeddings.")
-        outputs = self.model.call(
+        outputs: Any = self.model.call(
             input_ids,
             attention_mask,
             decoder_input_ids,
@@ -157,7 +157,7 @@ class QuestionAnswering(HeadedModel):
     ) -> TFSeq2SeqQuestionAnsweringModelOutput | tuple[Any, ...]:
         """Shapes: input_ids (b, s); positions (b) -> start_logits and end_logits (b, s)."""
         taught = start_positions is not None and end_positions is not None
-        outputs = self.model.call(
+        outputs: Any = self.model.call(
             input_ids,
             attention_mask,
             decoder_input_ids,

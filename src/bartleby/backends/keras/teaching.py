@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from bartleby.backends.keras.inputs import named_inputs
+from bartleby.backends.keras.inputs import argument_names, named_inputs
 from bartleby.backends.keras.losses import mean_loss
 from bartleby.backends.keras.outputs import ModelOutput
 from bartleby.errors import DataError, OptionError
@@ -49,7 +48,7 @@ class Teaching(keras.Model):
         super().compile(
             optimizer=optimizer,
             loss=None if self._has_own_loss else loss,
-            metrics=metrics,
+            metrics=[metrics] if isinstance(metrics, str) else metrics,  # Keras 2 took a name alone
             loss_weights=loss_weights,
             weighted_metrics=weighted_metrics,
             run_eagerly=bool(run_eagerly),
@@ -59,7 +58,7 @@ class Teaching(keras.Model):
 
     def get_label_to_output_name_mapping(self) -> dict[str, str]:
         """The arguments that teach this model -> the outputs they judge."""
-        known = inspect.signature(self.call).parameters
+        known = argument_names(type(self).call)
         return {label: output for label, output in OUTPUT_OF_LABEL.items() if label in known}
 
     def train_step(self, data: Any) -> dict[str, Any]:
@@ -105,7 +104,7 @@ class Teaching(keras.Model):
         return super().compute_metrics(x, targets, scores, sample_weight)
 
     def _named(self, x: Any) -> dict[str, Any]:
-        return named_inputs(tuple(inspect.signature(self.call).parameters), (x,), {})
+        return named_inputs(argument_names(type(self).call), (x,), {})
 
     def _with_labels(self, data: Any) -> tuple[Any, Any, Any]:
         """A batch whose inputs hold the labels too, where the model's own loss needs them."""
@@ -119,8 +118,8 @@ class Teaching(keras.Model):
         """Labels that stand beside the inputs, by the names of the arguments that they are."""
         outputs = self.get_label_to_output_name_mapping()
         if isinstance(y, Mapping):
-            arguments = {output: label for label, output in outputs.items()}
-            return {arguments.get(name, name): value for name, value in y.items()}
+            arguments: dict[Any, str] = {output: label for label, output in outputs.items()}
+            return {str(arguments.get(name, name)): value for name, value in y.items()}
         beside = y if isinstance(y, tuple | list) else [] if y is None else [y]
         return dict(zip(outputs, beside, strict=False))
 
