@@ -25,6 +25,10 @@ from bartleby.backends.flax.auto import FlaxAutoModelForQuestionAnswering as Fla
 from bartleby.backends.flax.auto import FlaxAutoModelForSeq2SeqLM as FlaxAutoModelForSeq2SeqLM
 from bartleby.backends.flax.auto import FlaxAutoModelForSequenceClassification as FlaxAutoModelForSequenceClassification
 from bartleby.backends.flax.auto import FlaxAutoModelWithLMHead as FlaxAutoModelWithLMHead
+from bartleby.backends.flax.decoding.generation_outputs import FlaxBeamSearchOutput as FlaxBeamSearchOutput
+from bartleby.backends.flax.decoding.generation_outputs import FlaxGreedySearchOutput as FlaxGreedySearchOutput
+from bartleby.backends.flax.decoding.generation_outputs import FlaxSampleOutput as FlaxSampleOutput
+from bartleby.backends.flax.generation import FlaxGenerationMixin as FlaxGenerationMixin
 from bartleby.backends.flax.models import FlaxBartDecoderPreTrainedModel as FlaxBartDecoderPreTrainedModel
 from bartleby.backends.flax.models import FlaxBartForCausalLM as FlaxBartForCausalLM
 from bartleby.backends.flax.models import FlaxBartForConditionalGeneration as FlaxBartForConditionalGeneration
@@ -80,6 +84,29 @@ from bartleby.backends.keras.auto import TFAutoModelForQuestionAnswering as TFAu
 from bartleby.backends.keras.auto import TFAutoModelForSeq2SeqLM as TFAutoModelForSeq2SeqLM
 from bartleby.backends.keras.auto import TFAutoModelForSequenceClassification as TFAutoModelForSequenceClassification
 from bartleby.backends.keras.auto import TFAutoModelWithLMHead as TFAutoModelWithLMHead
+from bartleby.backends.keras.decoding.generation_outputs import (
+    TFBeamSampleDecoderOnlyOutput as TFBeamSampleDecoderOnlyOutput,
+)
+from bartleby.backends.keras.decoding.generation_outputs import (
+    TFBeamSampleEncoderDecoderOutput as TFBeamSampleEncoderDecoderOutput,
+)
+from bartleby.backends.keras.decoding.generation_outputs import (
+    TFBeamSearchDecoderOnlyOutput as TFBeamSearchDecoderOnlyOutput,
+)
+from bartleby.backends.keras.decoding.generation_outputs import (
+    TFBeamSearchEncoderDecoderOutput as TFBeamSearchEncoderDecoderOutput,
+)
+from bartleby.backends.keras.decoding.generation_outputs import (
+    TFGreedySearchDecoderOnlyOutput as TFGreedySearchDecoderOnlyOutput,
+)
+from bartleby.backends.keras.decoding.generation_outputs import (
+    TFGreedySearchEncoderDecoderOutput as TFGreedySearchEncoderDecoderOutput,
+)
+from bartleby.backends.keras.decoding.generation_outputs import TFSampleDecoderOnlyOutput as TFSampleDecoderOnlyOutput
+from bartleby.backends.keras.decoding.generation_outputs import (
+    TFSampleEncoderDecoderOutput as TFSampleEncoderDecoderOutput,
+)
+from bartleby.backends.keras.generation import TFGenerationMixin as TFGenerationMixin
 from bartleby.backends.keras.models import TFBartForCausalLM as TFBartForCausalLM
 from bartleby.backends.keras.models import TFBartForConditionalGeneration as TFBartForConditionalGeneration
 from bartleby.backends.keras.models import TFBartForQuestionAnswering as TFBartForQuestionAnswering

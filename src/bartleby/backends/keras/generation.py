@@ -217,3 +217,6 @@ def _checked(processors: Iterable[Processor] | None) -> tuple[Processor, ...]:
             f"`logits_processor` must be a list of functions or objects to be called, but is {every!r:.80}."
         )
     return tuple(every)
+
+
+TFGenerationMixin = GenerationMixin  # its published name

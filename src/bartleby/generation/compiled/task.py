@@ -71,7 +71,7 @@ class Task:
         copies = ids.shape[1]
         if self.padding is not None:
             shape = xp.shape(ids)
-            behind = xp.full((shape[0], self.max_length - self.first), 0, "bool")
+            behind = xp.full((shape[0], self.max_length - self.first), False, "bool")
             hidden = xp.concat([self.padding, behind], axis=1)
             ids = xp.where(hidden[:, None], NO_TOKEN, ids)
         writing = Writing(xp.reshape(ids, (-1, self.max_length)), length, copies, self.first)
