@@ -9,6 +9,8 @@ _OTHER_MODELS = "serves other kinds of models: rotary positions, layers that dif
 _DATACLASS = "how that library declares and checks a config; here `Config.validate()` checks all of it"
 _HEADLESS = "decoding is a method of the models that have a language head; version 5 agrees"
 
+_KERAS_2 = "an inner name of Keras 2 that Keras 3 no longer has"
+
 LEFT_OUT: dict[str, str] = {
     # adapters, kernels, hub cards
     "*adapter*": _ADAPTERS,
@@ -73,6 +75,30 @@ LEFT_OUT: dict[str, str] = {
     "*.parse_response": "reads thoughts and tool calls out of a reply, which no checkpoint of this family writes",
     "*.get_response_parser": "reads thoughts and tool calls out of a reply, which no checkpoint of this family writes",
     "*ForCausalLM.set_encoder": "a causal model has no encoder",
+    # TensorFlow
+    **{
+        f"TF*.{name}": _KERAS_2
+        for name in (
+            "autotune_steps_per_execution",
+            "dynamic",
+            "inbound_nodes",
+            "outbound_nodes",
+            "input_mask",
+            "output_mask",
+            "input_shape",
+            "output_shape",
+            "name_scope",
+            "with_name_scope",
+            "state_updates",
+            "stateful",
+            "submodules",
+            "updates",
+        )
+    },
+    "TF*(load_weight_prefix)": "a name scope of Keras 2 for models inside models; Keras 3 needs none",
+    "TF*.tf_to_pt_weight_rename": _LOADING,
+    "TF*.create_model_card": "tags of hub model cards",
+    "TF*.load_repo_checkpoint": "fetches a half-trained state from the hub; Keras' own `BackupAndRestore` keeps one",
     # decoding without a head
     **{
         f"*{head}.{name}*": _HEADLESS

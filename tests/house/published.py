@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 RELEASES = ("4.37.2", "5.23.0")
-OTHER_WINGS = ("Flax", "TF")
 REQUIRED = "<required>"
 
 Key = tuple[str, str, str]

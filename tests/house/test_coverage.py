@@ -13,7 +13,10 @@ from tests.house.published import Wanted, published
 MEMBER = re.compile(r"(?P<name>\w+)(?P<parameters>\(.*\))?(?: = (?P<value>.*))?")
 FIRST_NAMES = 1000  # far below what is there: a page that lost its claims is no page
 
-pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason='needs PyTorch: pip install "bartleby[torch]"')
+pytestmark = [
+    pytest.mark.skipif(find_spec(framework) is None, reason=f'needs {framework}: pip install "bartleby[{extra}]"')
+    for framework, extra in {"torch": "torch", "jax": "flax", "tensorflow": "tensorflow"}.items()
+]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,9 @@ def test_both_releases_are_read(shared):
         (Wanted("BartModel", "paint", "pixels", "parameter", {"5.23.0": None}), "no such method"),
         (Wanted("BartModel", "paint"), "no such name"),
         (Wanted("BertModel"), "no such class"),
+        (Wanted("FlaxBartModel", "__init__", "dtype", "parameter", {"4.37.2": "<class 'jax.numpy.float32'>"}), None),
+        (Wanted("TFBartModel", "steps_per_execution"), None),  # set by Keras' own constructor
+        (Wanted("TFBartModel", "call", "training", "parameter", {"4.37.2": False}), None),
         (Wanted("BartConfig", "d_model", kind="default", values={"4.37.2": 1, "5.23.0": 1024}), None),
         (Wanted("GenerationConfig", "top_k", kind="default", values={"4.37.2": 50, "5.23.0": None}), None),
         (Wanted("BartTokenizer", "padding_side", kind="value", values={"5.23.0": "left"}), "is 'right', not 'left'"),
