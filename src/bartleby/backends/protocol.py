@@ -21,7 +21,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """Which implementation this is: "plain", "pytorch"."""
+        """Which implementation this is: one of `backends.BACKENDS`."""
 
     @property
     def config(self) -> PreTrainedConfig: ...

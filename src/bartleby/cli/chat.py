@@ -25,7 +25,7 @@ def chat(
     ] = "bartleby-chat-mini",
     once: Annotated[str | None, typer.Option(metavar="TEXT", help="Say this, print the reply and leave.")] = None,
     persona: Annotated[list[str] | None, typer.Option(metavar="LINE", help="Who the model is; repeatable.")] = None,
-    backend: Annotated[str, typer.Option(metavar="NAME", help="auto, pytorch or plain.")] = "auto",
+    backend: Annotated[str, typer.Option(metavar="NAME", help="auto, pytorch, flax, tensorflow or plain.")] = "auto",
     num_beams: Annotated[int | None, typer.Option(metavar="N", help="How many beams search; 1: none.")] = None,
     min_new_tokens: Annotated[int | None, typer.Option(metavar="N", help="Shortest reply.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(metavar="N", help="Longest reply.")] = None,
