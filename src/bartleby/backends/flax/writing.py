@@ -188,4 +188,5 @@ def _mask_and_positions(ids: Any, room: int, attention_mask: Any) -> tuple[Array
     if attention_mask is None:
         return everything, jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), (rows, length))
     mask = jnp.asarray(attention_mask, jnp.int32)
-    return lax.dynamic_update_slice(everything, mask, (0, 0)), mask.cumsum(axis=-1) - 1
+    # A pad in front stands where the first token does: it is hidden, and there is no position before that.
+    return lax.dynamic_update_slice(everything, mask, (0, 0)), (mask.cumsum(axis=-1) - 1).clip(0)

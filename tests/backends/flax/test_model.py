@@ -1,0 +1,102 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bartleby.errors import ArgumentError, ConfigError, OptionError
+from tests.parity.random_models import small_bart
+
+pytest.importorskip("flax", reason='the Flax wing is not installed: pip install "bartleby[flax]"')
+
+import jax
+import jax.numpy as jnp
+from flax.core import FrozenDict, freeze
+from flax.traverse_util import flatten_dict
+
+from bartleby.backends.flax.models import FlaxBartForConditionalGeneration, FlaxBartModel
+
+CONFIG = small_bart(init_std=0.5, d_model=16)
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return FlaxBartForConditionalGeneration(CONFIG, seed=3)
+
+
+def test_fresh_weights_are_drawn_as_the_configuration_says(model: Any) -> None:
+    body = model.params["model"]
+    assert float(body["shared"]["embedding"].std()) == pytest.approx(0.5, rel=0.1)
+    assert float(body["encoder"]["layers"]["0"]["self_attn"]["k_proj"]["kernel"].std()) == pytest.approx(0.5, rel=0.2)
+    assert not body["encoder"]["layers"]["0"]["fc1"]["bias"].any()
+    assert (body["decoder"]["layernorm_embedding"]["scale"] == 1).all()
+    assert not model.params["final_logits_bias"].any()
+
+
+def test_a_seed_decides_what_is_drawn(model: Any) -> None:
+    same, other = (model.init_weights(jax.random.PRNGKey(seed), (1, 1)) for seed in (3, 4))
+    jax.tree_util.tree_map(np.testing.assert_array_equal, same, model.params)
+    assert not np.array_equal(other["model"]["shared"]["embedding"], same["model"]["shared"]["embedding"])
+
+
+def test_what_is_given_is_kept_and_only_the_rest_is_drawn(model: Any) -> None:
+    part = {"model": {"shared": {"embedding": jnp.ones((50, 16))}}}
+    whole = model.init_weights(model.key, (1, 1), freeze(part))
+    assert (whole["model"]["shared"]["embedding"] == 1).all()
+    assert set(flatten_dict(whole)) == model.required_params
+
+
+def test_parameters_are_a_plain_tree_that_must_be_whole(model: Any) -> None:
+    kept = model.params
+    model.params = FrozenDict(kept)
+    assert type(model.params) is dict
+    with pytest.raises(OptionError, match="`final_logits_bias` is missing"):
+        model.params = {"model": kept["model"]}
+    assert model.required_params == set(flatten_dict(model.params_shape_tree))
+    assert jax.tree_util.tree_map(jnp.shape, kept) == jax.tree_util.tree_map(
+        lambda leaf: leaf.shape, model.params_shape_tree
+    )
+
+
+def test_without_parameters_of_its_own_it_takes_those_of_the_call(model: Any) -> None:
+    empty = FlaxBartForConditionalGeneration(CONFIG, _do_init=False)
+    assert empty.required_params == model.required_params
+    with pytest.raises(ValueError, match="`params` must be kept outside"):
+        _ = empty.params
+    with pytest.raises(ValueError, match="`params` must be kept outside"):
+        empty.params = model.params
+    ids = [[0, 5, 2]]
+    np.testing.assert_array_equal(empty(ids, params=model.params).logits, model(ids).logits)
+
+
+def test_its_attributes_are_the_published_ones(model: Any) -> None:
+    assert model.config is CONFIG
+    assert model.dtype == jnp.float32
+    assert model.framework == "flax"
+    assert model.input_shape == (1, 1)
+    assert model.module_class is type(model.module)
+    assert model.base_model_prefix == "model"
+    assert model.main_input_name == "input_ids"
+    assert model.can_generate()
+    assert not FlaxBartModel.can_generate()
+
+
+def test_only_models_that_write_prepare_for_it() -> None:
+    with pytest.raises(NotImplementedError, match="FlaxBartModel does not generate"):
+        FlaxBartModel(CONFIG, _do_init=False).prepare_inputs_for_generation()
+
+
+def test_what_cannot_be_built_is_refused() -> None:
+    with pytest.raises(ConfigError, match="`config` must be a configuration, but is NoneType"):
+        FlaxBartModel(None)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="`dtype` must be a type of floating-point numbers"):
+        FlaxBartModel(CONFIG, dtype=jnp.int32)
+    with pytest.raises(ArgumentError, match="`num_labels` is no argument of this model"):
+        FlaxBartModel(CONFIG, num_labels=3)
+
+
+def test_layers_run_again_when_asked(model: Any) -> None:
+    model = FlaxBartModel(CONFIG, _do_init=False)
+    assert not model.module.gradient_checkpointing
+    model.enable_gradient_checkpointing()
+    assert model.module.gradient_checkpointing
+    assert FlaxBartModel(CONFIG, _do_init=False, gradient_checkpointing=True).module.gradient_checkpointing
