@@ -38,6 +38,9 @@ def verify(
     ] = None,
     device: Annotated[str, typer.Option(metavar="NAME", help="Where PyTorch computes: cpu, cuda.")] = "cpu",
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the ids for a checkpoint without tokenizer.")] = 0,
+    wings: Annotated[
+        bool, typer.Option("--wings", help="Also in Flax and TensorFlow, where installed: a minute more.")
+    ] = False,
 ) -> None:
     """Verify a checkpoint: its files, implementations, precisions, shapes of batch and ways to decode, side by side.
 
@@ -49,7 +52,7 @@ def verify(
 
     if report is not None and (report.is_dir() or not report.parent.is_dir()):
         raise OptionError(f"`--json` must be a file in a folder that is there, but is {report}.")
-    options = VerifyOptions(against, texts, new_tokens, plain_tokens, device, seed)
+    options = VerifyOptions(against, texts, new_tokens, plain_tokens, device, seed, wings)
     found = verify_checkpoint(name, options, progress)
     show(found)
     if report is not None:

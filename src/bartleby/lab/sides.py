@@ -119,13 +119,11 @@ class TorchSide:
             given["decoder_input_ids"] = torch.cat([start, labels[:, :-1]], dim=1)
         with torch.no_grad(), quiet():
             output = self.model(**given, use_cache=False)
-        if self.head == "sequence_classification":
-            return list(output.logits.double().cpu().numpy())
         if self.head == "question_answering":
             scores = torch.stack([output.start_logits, output.end_logits], dim=-1)
-            return [row[: len(source)] for row, source in zip(scores.double().cpu().numpy(), sources, strict=True)]
-        read = targets if self.head == "conditional_generation" else sources
-        return [row[: len(text)] for row, text in zip(output.logits.double().cpu().numpy(), read, strict=True)]
+        else:
+            scores = output.logits
+        return unpadded(self.head, scores.double().cpu().numpy(), sources, targets)
 
     def generate(self, sources: Texts, options: GenerationConfig, room: int = 0) -> list[list[int]]:
         """As `Side.generate`; a decoder alone continues each source by itself, for its prompts have no padding."""
@@ -177,6 +175,14 @@ class TorchSide:
         ids = torch.tensor([[*text, *[self.pad] * (width - len(text))] for text in texts], device=self.model.device)
         lengths = torch.tensor([len(text) for text in texts], device=self.model.device)
         return ids, (torch.arange(width, device=self.model.device) < lengths[:, None]).long()
+
+
+def unpadded(head: Head, scores: Array, sources: Texts, targets: Texts) -> list[Array]:
+    """What a batch says of each source: as many places as it has tokens, or its target has; or its labels."""
+    if head == "sequence_classification":
+        return list(scores)
+    read = targets if head == "conditional_generation" else sources
+    return [row[: len(text)] for row, text in zip(scores, read, strict=True)]
 
 
 def device_fault(device: str) -> str | None:

@@ -22,6 +22,7 @@ from bartleby.lab.sides import PlainSide, Side, TorchSide, device_fault
 from bartleby.lab.subject import RANDOM_LENGTHS, WRITERS, Subject
 from bartleby.lab.texts import AREA as TOKENIZER
 from bartleby.lab.texts import text_checks
+from bartleby.lab.wings import wing_checks
 
 AREAS = (FILES, TOKENIZER, FORWARD, DECODING, LIBRARY)
 NO_TORCH = 'not installed: pip install "bartleby[torch]"'
@@ -43,6 +44,8 @@ class VerifyOptions:
     """How many of them the definition writes by its own search; by size where it is None."""
     device: str = "cpu"
     seed: int = 0
+    wings: bool = False
+    """Also in Flax and TensorFlow, where they are installed; what they compile takes longer than all the rest."""
 
     def check(self) -> None:
         """Raises: OptionError with everything that cannot be."""
@@ -97,6 +100,10 @@ def _running(subject: Subject, options: VerifyOptions, say: Callable[[str], None
     yield from run.forward()
     if subject.head in WRITERS:
         yield from run.decoding()
+    if options.wings:
+        say("flax, tensorflow")
+        modes = modes_of(subject, options.new_tokens) if subject.head in WRITERS else []
+        yield from wing_checks(run.table, run.single, modes)
     if options.against:
         say(f"beside {options.against}")
         yield from reference_checks(run.table, run.single, options.new_tokens)
