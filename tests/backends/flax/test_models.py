@@ -23,6 +23,7 @@ def test_every_class_binds_a_configuration_to_a_head() -> None:
         family = each.config_class.__name__.removesuffix("Config")
         assert name.startswith(f"Flax{family}")
         assert each.table_head == each.module_class.table_head
+        assert each.module_class is getattr(models, f"{name.removesuffix('Model')}Module")  # the published way to it
         assert issubclass(each, getattr(models, f"Flax{family}PreTrainedModel"))
     assert ours.keys() >= {f"{PREFIX[model_type]}ForCausalLM" for model_type in MODEL_TYPES}
 

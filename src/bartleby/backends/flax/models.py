@@ -40,7 +40,7 @@ FlaxBlenderbotSmallForConditionalGenerationModule = heads.ConditionalGeneration
 FlaxBartForSequenceClassificationModule = readers.SequenceClassification
 FlaxBartForQuestionAnsweringModule = readers.QuestionAnswering
 FlaxBartDecoderWrapper = causal.DecoderOnly
-FlaxBartForCausalLMModule = causal.CausalLM
+FlaxBartForCausalLMModule = FlaxBlenderbotForCausalLMModule = FlaxBlenderbotSmallForCausalLMModule = causal.CausalLM
 
 
 class FlaxBartPreTrainedModel(model.Model):
