@@ -27,7 +27,7 @@ def padding_bias(attention_mask: Tensor | None, hidden: Tensor, keys: Size) -> T
     covered = attention_mask.shape[1]
     if isinstance(keys, int) and covered is not None and covered != keys:
         raise ShapeError(f"`attention_mask` must cover the {keys} source tokens, but covers {covered}.")
-    return _bias(tf.equal(attention_mask, 0)[:, None, None, :], hidden)
+    return _bias(_pads(attention_mask)[:, None, None, :], hidden)
 
 
 def causal_bias(attention_mask: Tensor | None, hidden: Tensor, start: Size, keys: Size) -> Tensor | None:
@@ -46,8 +46,8 @@ def causal_bias(attention_mask: Tensor | None, hidden: Tensor, start: Size, keys
     places = tf.range(keys)
     hidden_from = (places[None, :] > (start + tf.range(new))[:, None])[None, None]  # (1, 1, t, keys)
     if attention_mask is not None:
-        seen = _covering(attention_mask, start, new, keys)
-        hidden_from = hidden_from | tf.equal(seen, 0)[:, None, None, :]
+        pads = _pads(_covering(attention_mask, start, new, keys))
+        hidden_from = hidden_from | pads[:, None, None, :]
     return _bias(hidden_from, hidden)
 
 
@@ -56,12 +56,21 @@ def _covering(attention_mask: Tensor, start: Size, new: Size, keys: Size) -> Ten
     _check_axes(attention_mask)
     covered = ops.shape(attention_mask)[1]
     if not (isinstance(covered, int) and isinstance(keys, int)):
-        return tf.pad(attention_mask, [[0, 0], [0, keys - covered]], constant_values=1)
+        return _padded(attention_mask, keys - covered)
     read = start + new if isinstance(start, int) and isinstance(new, int) else None
     if covered > keys or (read is not None and covered < read):
         wanted = keys if read is None else read
         raise ShapeError(f"`attention_mask` must cover the {wanted} tokens read before or now, but covers {covered}.")
-    return attention_mask if covered == keys else tf.pad(attention_mask, [[0, 0], [0, keys - covered]])
+    return attention_mask if covered == keys else _padded(attention_mask, keys - covered)
+
+
+def _padded(attention_mask: Tensor, more: Size) -> Tensor:
+    return tf.pad(tf.cast(attention_mask, tf.int32), [[0, 0], [0, more]])
+
+
+def _pads(attention_mask: Tensor) -> Tensor:
+    """Where a mask of whole numbers, of truths or of floats says that no token is."""
+    return tf.logical_not(tf.cast(attention_mask, tf.bool))
 
 
 def _check_axes(attention_mask: Tensor) -> None:
