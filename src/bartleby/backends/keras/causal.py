@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from bartleby.backends.keras.generation import GenerationMixin
-from bartleby.backends.keras.inputs import Called, unpack_inputs
+from bartleby.backends.keras.inputs import unpack_inputs
 from bartleby.backends.keras.layers import Linear, put_layer, tied_scores
 from bartleby.backends.keras.losses import token_loss
 from bartleby.backends.keras.masks import Size
@@ -22,7 +22,7 @@ from bartleby.family.config import PreTrainedConfig
 Tensor = Any
 
 
-class DecoderOnly(Called):
+class DecoderOnly(keras.layers.Layer):
     """Holds the decoder under the name it has in a full checkpoint."""
 
     decoder_class: ClassVar[type[Decoder]]
@@ -34,8 +34,8 @@ class DecoderOnly(Called):
             self.decoder = self.decoder_class(config)
         self.built = True
 
-    def call(self, input_ids: Tensor | None = None, **named: Any) -> Any:
-        return self.decoder.call(input_ids, **named)
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.decoder(*arguments, **named)
 
 
 class CausalLM(GenerationMixin, Model):
