@@ -112,7 +112,15 @@ def test_an_unknown_name_is_an_attribute_error_like_any_other():
 
 
 def test_dir_lists_names_that_are_not_loaded_yet():
-    assert set(bartleby.__all__) <= set(dir(bartleby))
+    assert set(bartleby.__all__) | set(WING_OF) <= set(dir(bartleby))
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_star_takes_only_names_whose_framework_is_installed(wing, monkeypatch):
+    monkeypatch.setattr(bartleby, "find_spec", lambda name: None if name in FRAMEWORKS[wing] else object())
+    lost = {name for name in WING_OF if WING_OF[name] == wing}
+    assert set(bartleby._usable_names()) == set(bartleby._MODULE_OF) - lost
+    assert ONE_OF[wing] in lost
 
 
 def test_no_name_comes_from_two_places():

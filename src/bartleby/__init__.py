@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import get_data
 from typing import Any
 
@@ -25,9 +26,20 @@ def _read_names() -> dict[str, str]:
 _MODULE_OF = _read_names()
 
 _EXTRA_OF = {"pytorch": "torch", "flax": "flax", "keras": "tensorflow"}
-"""Wing -> the extra that installs its framework."""
+"""Wing -> the extra that installs its framework, and the module that tells whether it is installed."""
 
-__all__ = ["__version__", *_MODULE_OF]
+
+def _wing_of(module: str) -> str:
+    return module.removeprefix("bartleby.backends.").partition(".")[0]
+
+
+def _usable_names() -> list[str]:
+    """What `import *` takes: the names whose framework is installed; nothing is imported to find out."""
+    missing = {wing for wing, extra in _EXTRA_OF.items() if find_spec(extra) is None}
+    return [name for name, module in _MODULE_OF.items() if _wing_of(module) not in missing]
+
+
+__all__ = ["__version__", *_usable_names()]
 
 
 def __getattr__(name: str) -> Any:
@@ -35,7 +47,7 @@ def __getattr__(name: str) -> Any:
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module 'bartleby' has no attribute {name!r}.{_hint(name)}")
-    wing = module.removeprefix("bartleby.backends.").partition(".")[0]
+    wing = _wing_of(module)
     if wing in _EXTRA_OF:
         from bartleby.errors import need_extra
 
@@ -53,4 +65,4 @@ def _hint(name: str) -> str:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULE_OF])
+    return sorted({*(name for name in globals() if name.startswith("__")), *_MODULE_OF})

@@ -9,11 +9,14 @@ from bartleby.backends import BACKENDS, open_backend
 from bartleby.errors import HubError, MissingExtraError, OptionError
 
 FRAMEWORKS = {"pytorch": ("torch",), "flax": ("jax", "flax"), "tensorflow": ("tensorflow", "keras"), "plain": ()}
+EXTRAS = {"pytorch": "torch", "flax": "flax", "tensorflow": "tensorflow"}
 
 
 def need(backend: str) -> None:
     for module in FRAMEWORKS[backend]:
-        pytest.importorskip(module, reason=f"the {backend} backend needs {module}")
+        pytest.importorskip(
+            module, reason=f"the {backend} backend is not installed: pip install 'bartleby[{EXTRAS[backend]}]'"
+        )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -57,7 +60,7 @@ def test_without_a_framework_the_definition_runs(tiny_chat: Path, monkeypatch: p
     assert open_backend(tiny_chat).name == "plain"
 
 
-@pytest.mark.parametrize(("backend", "extra"), [("pytorch", "torch"), ("flax", "flax"), ("tensorflow", "tensorflow")])
+@pytest.mark.parametrize(("backend", "extra"), EXTRAS.items())
 def test_a_backend_without_its_framework_says_what_to_install(
     backend: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
@@ -112,7 +113,7 @@ def test_names_are_where_scripts_of_both_releases_look_for_them(served):
     ],
 )
 def test_the_models_are_where_they_were(served, name, wing):
-    module = __import__(f"transformers.models.{name}.modeling_{wing}{name}", fromlist=["*"])
+    module = import_module(f"transformers.models.{name}.modeling_{wing}{name}")
     family = {"bart": "Bart", "blenderbot": "Blenderbot", "blenderbot_small": "BlenderbotSmall"}[name]
     published = {"": "", "flax_": "Flax", "tf_": "TF"}[wing] + f"{family}ForConditionalGeneration"
     assert getattr(module, published) is getattr(bartleby, published)

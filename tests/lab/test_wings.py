@@ -22,8 +22,8 @@ def table_of(folder) -> Table:
 
 
 def test_both_wings_agree_with_the_definition_and_pytorch(tmp_path):
-    for framework in ("torch", *FRAMEWORKS.values()):
-        pytest.importorskip(framework, reason=f"holds {framework} beside the others")
+    for extra, framework in {"torch": "torch", **FRAMEWORKS}.items():
+        pytest.importorskip(framework, reason=f'holds {framework} beside the others: pip install "bartleby[{extra}]"')
     report = verify(str(save_model(tmp_path)), VerifyOptions(texts=2, new_tokens=4, plain_tokens=0, wings=True))
     assert report.differing == 0, report.as_dict()
     found = {check.subject: check.verdict for check in report.checks if check.subject.startswith((*FRAMEWORKS,))}

@@ -43,7 +43,7 @@ class ServedModule(ModuleType):
 
     def __dir__(self) -> list[str]:
         inner = {path.rpartition(".")[2] for path in SERVED if path.rpartition(".")[0] == self.__name__}
-        names = {name for source in SERVED[self.__name__] for name in _public(import_module(source))}
+        names = {name for source in SERVED[self.__name__] for name in _listed(import_module(source))}
         return sorted({*vars(self), *inner, *names})
 
 
@@ -124,6 +124,13 @@ def is_installed() -> bool:
 
 def _hint(name: str) -> str:
     return next((f" {hint}" for mark, hint in HINTS.items() if mark in name), "")
+
+
+def _listed(module: ModuleType) -> list[str]:
+    """Of this package itself all names, also those whose framework is missing: asking for them says so."""
+    return (
+        [name for name in dir(module) if not name.startswith("_")] if module.__name__ == "bartleby" else _public(module)
+    )
 
 
 def _public(module: ModuleType) -> list[str]:
