@@ -22,9 +22,8 @@ class NumpyArrays:
     """`Arrays` in NumPy. A length inside the loop is an array, as in frameworks: nothing may take it for an int."""
 
     minimum, maximum, exp, abs = map(staticmethod, (np.minimum, np.maximum, np.exp, np.abs))
-    isnan, isfinite, any, cumsum = map(staticmethod, (np.isnan, np.isfinite, np.any, np.cumsum))
+    isnan, isfinite, cumsum = map(staticmethod, (np.isnan, np.isfinite, np.cumsum))
     reshape, broadcast_to = staticmethod(np.reshape), staticmethod(np.broadcast_to)
-    max, argmax = staticmethod(np.max), staticmethod(np.argmax)
 
     def asarray(self, values, dtype):
         return np.asarray(values, dtype=dtype)
@@ -53,6 +52,15 @@ class NumpyArrays:
 
     def sum(self, values, axis, keepdims=False):
         return number(np.sum(values, axis=axis, keepdims=keepdims))
+
+    def max(self, values, axis, keepdims=False):
+        return np.max(values, axis=axis, keepdims=keepdims)
+
+    def any(self, values, axis, keepdims=False):
+        return np.any(values, axis=axis, keepdims=keepdims)
+
+    def argmax(self, values, axis):
+        return number(np.argmax(values, axis=axis))
 
     def all(self, values, axis=None):
         return np.all(values, axis=axis)

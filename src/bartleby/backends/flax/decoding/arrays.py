@@ -79,7 +79,8 @@ class JaxArrays:
         return values.at[index].get(mode="promise_in_bounds")
 
     def columns(self, values: Array, start: Length, count: int) -> Array:
-        return lax.dynamic_slice_in_dim(values, start, count, axis=-1)  # which keeps inside by itself
+        first = jnp.maximum(start, 0)  # what is too far on the right is kept inside by the slice itself
+        return lax.dynamic_slice_in_dim(values, first, count, axis=-1)
 
     def set_column(self, values: Array, column: Length, new: Array) -> Array:
         return lax.dynamic_update_slice_in_dim(values, new[..., None].astype(values.dtype), column, axis=-1)
