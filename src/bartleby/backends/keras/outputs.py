@@ -21,8 +21,25 @@ States = tuple[Tensor, ...]
 Output = TypeVar("Output", bound="ModelOutput")
 
 
+def _register(output: Any) -> None:
+    """Let Keras walk into an output, in `predict` and for models of its functional kind."""
+
+    def apart(value: Any) -> tuple[list[Any], tuple[str, ...], tuple[str, ...]]:
+        names = tuple(value)
+        return list(value.values()), names, names
+
+    def together(names: Any, values: Iterable[Any]) -> Any:
+        return output(**dict(zip(names, values, strict=True)))
+
+    optree.register_pytree_node(output, apart, together, namespace="keras")  # the one that Keras looks in
+
+
 class ModelOutput(OrderedDict[str, Any]):
     """Base of all outputs; subclasses are dataclasses whose fields default to None."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _register(cls)
 
     def __post_init__(self) -> None:
         names = [field.name for field in fields(self)]  # type: ignore[arg-type]  # every subclass is a dataclass
@@ -191,20 +208,3 @@ def as_asked(output: Output, config: PreTrainedConfig, return_dict: bool | None)
 def rest_of(outputs: ModelOutput) -> dict[str, Any]:
     """What a head passes on from the output it stands on."""
     return {name: value for name, value in outputs.items() if name != "last_hidden_state"}
-
-
-def _register(output: type[ModelOutput]) -> None:
-    """Let Keras walk into an output, in `predict` and for models of its functional kind."""
-
-    def apart(value: Any) -> tuple[list[Any], tuple[str, ...], tuple[str, ...]]:
-        names = tuple(value)
-        return list(value.values()), names, names
-
-    def together(names: Any, values: Iterable[Any]) -> Any:
-        return output(**dict(zip(names, values, strict=True)))
-
-    optree.register_pytree_node(output, apart, together, namespace="keras")  # the one that Keras looks in
-
-
-for _output in ModelOutput.__subclasses__():
-    _register(_output)
