@@ -9,6 +9,7 @@ _OTHER_MODELS = "serves other kinds of models: rotary positions, layers that dif
 _DATACLASS = "how that library declares and checks a config; here `Config.validate()` checks all of it"
 _HEADLESS = "decoding is a method of the models that have a language head; version 5 agrees"
 
+_ONE_GRAPH = "a step of that library's `generate`, which here is one graph: its options choose between searches"
 _KERAS_2 = "an inner name of Keras 2 that Keras 3 no longer has"
 
 LEFT_OUT: dict[str, str] = {
@@ -97,6 +98,11 @@ LEFT_OUT: dict[str, str] = {
     },
     "TF*(load_weight_prefix)": "a name scope of Keras 2 for models inside models; Keras 3 needs none",
     "TF*.tf_to_pt_weight_rename": _LOADING,
+    "TF*.greedy_search": _ONE_GRAPH,
+    "TF*.sample": _ONE_GRAPH,
+    "TF*.beam_search": _ONE_GRAPH,
+    "TF*.contrastive_search": "compiled search has no contrastive one; PyTorch's `generate` has",
+    "TF*.seed_generator": "the generator of that library's own sampling; here `seed=` or `tf.random.set_seed` decides",
     "TF*.create_model_card": "tags of hub model cards",
     "TF*.load_repo_checkpoint": "fetches a half-trained state from the hub; Keras' own `BackupAndRestore` keeps one",
     # decoding without a head
