@@ -147,6 +147,10 @@ def test_prompts_may_be_padded_on_the_left_and_lack_the_start_token(model: Any) 
         model.generate(SOURCES, decoder_input_ids=prompts, decoder_attention_mask=mask[:, ::-1])
 
 
+def test_from_nothing_it_writes_to_bos(model: Any) -> None:
+    assert model.generate(bos_token_id=0).numpy().tolist() == model.generate(np.array([[0]])).numpy().tolist()
+
+
 def test_states_and_vectors_may_stand_for_the_source(model: Any) -> None:
     mask, expected = (SOURCES != PAD).astype("int32"), model.generate(SOURCES).numpy().tolist()
     encoded = model.get_encoder()(SOURCES, attention_mask=mask)
@@ -182,7 +186,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(model: Any) -> None:
         model.generate(SOURCES + 100)
     with pytest.raises(LengthError):
         model.generate(SOURCES, min_length=POSITIONS + 9, max_length=POSITIONS + 9)
-    with pytest.raises(ShapeError, match="`input_ids`, `inputs_embeds` or `encoder_outputs` must be given"):
+    with pytest.raises(OptionError, match="`input_ids`, `inputs_embeds` or `encoder_outputs` must be given"):
         model.generate()
     ids, loose = tf.constant(SOURCES, tf.int32), tf.TensorSpec((None, None), tf.int32)
     with pytest.raises(ShapeError, match="length of the decoder's prompts must be known"):

@@ -19,6 +19,7 @@ from bartleby.backends.keras.decoding.inputs import (
     OF_DECODER,
     OF_ENCODER_DECODER,
     Prepared,
+    from_nothing,
     given_states,
     prepare,
     refuse_not_taken,
@@ -54,10 +55,10 @@ class GenerationMixin(DecodingOptions):
     ) -> Tensor | ModelOutput:
         """Write an answer to each source, as `generation_config` and then the options in `kwargs` say.
 
-        `inputs` is another name of `input_ids`. Without `attention_mask`, pad tokens are taken for padding, unless they
-        also end sequences. `seed`, two whole numbers, is that of sampling; else TensorFlow's own chance draws it. A
-        processor is called with all ids (r, max_length), the scores (r, v), and how many columns of the ids are
-        written; outside of graphs, it is called step by step.
+        `inputs` is another name of `input_ids`; with neither, bos is the source. Without `attention_mask`, pad tokens
+        are taken for padding, unless they also end sequences. `seed`, two whole numbers, is that of sampling; else
+        TensorFlow's own chance draws it. A processor is called with all ids (r, max_length), the scores (r, v), and how
+        many columns of the ids are written; outside of graphs, it is called step by step.
         Shapes: input_ids (b, s) -> (b · num_return_sequences, t), prompt included, padded behind their end, where t is
         the longest, or `max_length` inside a graph; all that is asked for with `return_dict_in_generate`.
         Raises: OptionError, VocabularyError, LengthError or ShapeError before anything is computed.
@@ -74,6 +75,7 @@ class GenerationMixin(DecodingOptions):
                 "`output_scores`, `output_attentions` and `output_hidden_states` show every step, which a graph does "
                 "not. Call `generate` outside of `tf.function`."
             )
+        given = from_nothing(given, options)
         encoded = self._encoded(given, options)
         states = given_states(given | encoded)
         prepared = prepare(given, states, options, self.config)

@@ -5,7 +5,7 @@ pytest.importorskip("tensorflow", reason='the TensorFlow wing is not installed: 
 
 import tensorflow as tf
 
-from bartleby.backends.keras.decoding.inputs import given_states, prepare, refuse_not_taken
+from bartleby.backends.keras.decoding.inputs import from_nothing, given_states, prepare, refuse_not_taken
 from bartleby.errors import LengthError, OptionError, ShapeError, VocabularyError
 from bartleby.generation.config import GenerationConfig
 from tests.parity.random_models import small_bart
@@ -57,12 +57,12 @@ def test_prompts_that_only_a_running_graph_knows_are_taken_as_they_are() -> None
     assert prompts(tf.constant(IDS)).numpy().tolist() == IDS.tolist()
 
 
-def test_a_decoder_alone_starts_from_nothing_with_bos() -> None:
-    config = small_bart(is_encoder_decoder=False)
+def test_from_nothing_bos_is_the_source() -> None:
     options = GenerationConfig(**OPTIONS.to_diff_dict(), bos_token_id=3)
-    assert prepare({}, None, options, config).prompts.numpy().tolist() == [[3]]
-    with pytest.raises(OptionError, match="`bos_token_id` must be set"):
-        prepare({}, None, OPTIONS, config)
+    assert from_nothing({}, options)["input_ids"].numpy().tolist() == [[3]]
+    assert from_nothing({"input_ids": IDS}, options) == {"input_ids": IDS}
+    with pytest.raises(OptionError, match="must be given where `bos_token_id` is None"):
+        from_nothing({}, OPTIONS)
 
 
 def test_states_may_come_in_any_form_that_an_encoder_gives() -> None:

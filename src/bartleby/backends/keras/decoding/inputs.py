@@ -53,6 +53,20 @@ class Prepared(NamedTuple):
     """(b, s, d), where the sources are encoded."""
 
 
+def from_nothing(given: Mapping[str, Any], options: GenerationConfig) -> dict[str, Any]:
+    """The inputs, with bos for a source, or for the prompt of a decoder alone, where none is given, as published.
+
+    Raises: OptionError if there is no bos.
+    """
+    if {"input_ids", "inputs_embeds", "encoder_outputs"} & given.keys():
+        return dict(given)
+    if options.bos_token_id is None:
+        raise OptionError(
+            "`input_ids`, `inputs_embeds` or `encoder_outputs` must be given where `bos_token_id` is None, but none is."
+        )
+    return {**given, "input_ids": tf.fill([1, 1], options.bos_token_id)}
+
+
 def prepare(
     given: Mapping[str, Any], states: Tensor | None, options: GenerationConfig, config: PreTrainedConfig
 ) -> Prepared:
@@ -74,8 +88,7 @@ def _of_pair(
 ) -> Prepared:
     ids = checked_ids("input_ids", given.get("input_ids"), config)
     source = ids if states is None else states
-    if source is None:
-        raise ShapeError("`input_ids`, `inputs_embeds` or `encoder_outputs` must be given, but none is.")
+    assert source is not None, "see from_nothing"
     mask = source_mask(checked_mask("attention_mask", given.get("attention_mask"), source), ids, options)
     count = ops.shape(source)[0]
     start = tf.fill([count, 1], start_id(options))
@@ -97,12 +110,9 @@ def _of_pair(
 def _of_decoder(
     given: Mapping[str, Any], states: Tensor | None, options: GenerationConfig, config: PreTrainedConfig
 ) -> Prepared:
-    """A decoder alone goes on with its input; from nothing it starts with bos."""
+    """A decoder alone goes on with its input."""
     ids = checked_ids("input_ids", given.get("input_ids"), config)
-    if ids is None:
-        if options.bos_token_id is None:
-            raise OptionError("`bos_token_id` must be set to write without `input_ids`, but is None.")
-        ids = tf.fill([1, 1], options.bos_token_id)
+    assert ids is not None, "see from_nothing"
     mask = source_mask(checked_mask("attention_mask", given.get("attention_mask"), ids), ids, options)
     check_ends("attention_mask", mask)
     if given.get("encoder_hidden_states") is None:
