@@ -41,6 +41,12 @@ class Seq2SeqModel(Model):
             self.encoder = self.encoder_class(config, table)
             self.decoder = self.decoder_class(config, table)
 
+    def __getattr__(self, name: str) -> Any:
+        """`model` is the model itself, where release 4.37 had a layer; no property, or Keras would save it twice."""
+        if name == "model":
+            return self
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def get_encoder(self) -> Encoder:
         return self.encoder
 
