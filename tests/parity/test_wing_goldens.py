@@ -54,7 +54,13 @@ def parts(goldens: dict[str, npt.NDArray[Any]], name: str) -> dict[str, npt.NDAr
     return found
 
 
-@pytest.mark.parametrize("draw", PASSES, ids=lambda draw: draw.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "draw",
+    [
+        pytest.param(draw, id=draw.name.replace(" ", "-"), marks=[pytest.mark.slow] * (draw.number > 0))
+        for draw in PASSES
+    ],
+)
 def test_a_pass_is_that_of_the_release(draw: WingDraw, goldens: dict[str, npt.NDArray[Any]]) -> None:
     need(draw.framework)
     wanted, found = parts(goldens, draw.name), answer(bartleby, draw)
