@@ -75,9 +75,6 @@ class NumpyArrays:
     def take(self, values, index):
         return np.take_along_axis(values, along_rows(values, index), axis=1)
 
-    def rows(self, values, index):
-        return values[index]
-
     def columns(self, values, start, count):
         assert count <= values.shape[-1]
         first = int(np.clip(start, 0, values.shape[-1] - count))

@@ -49,7 +49,6 @@ CALLS: list[tuple[str, tuple[Any, ...]]] = [
     ("argsort", (IDS,)),
     ("take", (FINITE, PLACES)),
     ("take", (CUBE, TWO)),
-    ("rows", (CUBE, np.array([1, 1, 0], dtype=np.int32))),
     ("columns", (IDS, np.int32(2), 2)),
     ("columns", (IDS, np.int32(4), 3)),
     ("columns", (IDS, -2, 3)),

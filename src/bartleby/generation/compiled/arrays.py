@@ -89,9 +89,6 @@ class Arrays(Protocol):
     def take(self, values: Array, index: Array) -> Array:
         """Of each row its own entries. Shapes: (b, n, …), (b, k) -> (b, k, …)."""
 
-    def rows(self, values: Array, index: Array) -> Array:
-        """These rows. Shapes: (n, …), (k,) -> (k, …)."""
-
     def columns(self, values: Array, start: Length, count: int) -> Array:
         """So many columns of the last axis, as far as there are any behind `start`; else the last or the first."""
 

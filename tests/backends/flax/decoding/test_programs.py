@@ -1,3 +1,7 @@
+import copy
+import pickle
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -41,3 +45,18 @@ def test_those_used_longest_ago_are_let_go(programs: Programs) -> None:
         programs.of(GenerationConfig(max_length=length))
     assert len(programs.kept) == KEPT
     assert programs.of(GenerationConfig(max_length=100)) is not first
+
+
+class Model:
+    """Something that has programs."""
+
+    def __init__(self) -> None:
+        self.programs: Any = Programs(self)
+
+
+def test_copies_of_a_model_have_programs_of_their_own() -> None:
+    model = Model()
+    model.programs.of(GenerationConfig())
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other.programs.model is other
+        assert other.programs.kept == {}

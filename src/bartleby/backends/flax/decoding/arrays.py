@@ -75,9 +75,6 @@ class JaxArrays:
     def take(self, values: Array, index: Array) -> Array:
         return jax.vmap(lambda own, places: own.at[places].get(mode="promise_in_bounds"))(values, index)
 
-    def rows(self, values: Array, index: Array) -> Array:
-        return values.at[index].get(mode="promise_in_bounds")
-
     def columns(self, values: Array, start: Length, count: int) -> Array:
         first = jnp.maximum(start, 0)  # what is too far on the right is kept inside by the slice itself
         return lax.dynamic_slice_in_dim(values, first, count, axis=-1)

@@ -44,6 +44,12 @@ class Programs:
         self.model = model
         self.kept: OrderedDict[Any, Parts] = OrderedDict()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Programs:
+        return Programs(memo.get(id(self.model), self.model))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Programs, (self.model,)  # programs are compiled anew
+
     def of(self, options: GenerationConfig, processors: Sequence[Processor] = ()) -> Parts:
         """The programs for these options, compiled when they are first run."""
         key = (options, tuple(map(id, processors)))

@@ -94,9 +94,6 @@ class TensorFlowArrays:
     def take(self, values: Tensor, index: Tensor) -> Tensor:
         return tf.gather(values, index, axis=1, batch_dims=1)
 
-    def rows(self, values: Tensor, index: Tensor) -> Tensor:
-        return tf.gather(values, index)
-
     def columns(self, values: Tensor, start: Length, count: int) -> Tensor:
         first = tf.clip_by_value(tf.cast(start, tf.int32), 0, ops.shape(values)[-1] - count)
         return tf.gather(values, first + tf.range(count), axis=-1)  # slices from anywhere are beyond XLA
