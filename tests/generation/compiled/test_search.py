@@ -47,7 +47,7 @@ def scores(found: list) -> list[float]:
     return [one.score for outputs in found for one in outputs]
 
 
-@pytest.mark.filterwarnings("ignore:.*has no effect")
+@pytest.mark.filterwarnings("ignore:.*has no effect", "ignore:overflow encountered")
 @settings(max_examples=100)
 @given(Options, MORE, st.integers(0, 99), Prompts)
 def test_it_writes_what_the_definition_writes(options: dict[str, Any], more: dict, seed: int, prompt: list) -> None:
@@ -62,7 +62,7 @@ def test_it_writes_what_the_definition_writes(options: dict[str, Any], more: dic
     assert scores(found) == pytest.approx(scores(expected), rel=1e-4, abs=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:.*has no effect")
+@pytest.mark.filterwarnings("ignore:.*has no effect", "ignore:overflow encountered")
 @settings(max_examples=100)
 @given(Options, Cuts, st.integers(0, 99))
 def test_the_same_chance_draws_what_the_definition_draws(options: dict[str, Any], cuts: dict, seed: int) -> None:
