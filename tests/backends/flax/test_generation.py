@@ -1,3 +1,4 @@
+import pickle
 from typing import Any
 
 import numpy as np
@@ -144,3 +145,14 @@ def test_what_cannot_be_is_refused_before_anything_runs(model: Any) -> None:
         model.generate(SOURCES, min_length=POSITIONS + 9, max_length=POSITIONS + 9)
     with pytest.raises(ShapeError, match="`input_ids` or `encoder_outputs` must be given"):
         model.generate(None)
+
+
+def test_models_that_have_written_can_be_pickled(model: Any, greedy: Any) -> None:
+    again = pickle.loads(pickle.dumps(model))
+    assert jnp.array_equal(again.generate(SOURCES, max_length=6).sequences, greedy.sequences)
+    assert model.programs.kept
+
+
+def test_chance_needs_a_key(model: Any) -> None:
+    with pytest.raises(OptionError, match=r"`prng_key` must be a key, such as .*, but is 3"):
+        model.generate(SOURCES, do_sample=True, prng_key=3)

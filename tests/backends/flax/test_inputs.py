@@ -30,6 +30,7 @@ def test_ids_may_be_lists_or_arrays_of_any_library(given: Any) -> None:
     ("given", "error", "message"),
     [
         ([5, 6], ShapeError, r"`input_ids` must have 2 axes \(batch, length\), but has shape \(2,\)"),
+        (np.zeros((2, 0), int), ShapeError, "at least one token"),
         ([[5.0]], VocabularyError, "whole numbers, but is float64"),
         ([[VOCABULARY]], VocabularyError, f"between 0 and {VOCABULARY - 1}"),
         ([[-1]], VocabularyError, "between -1 and -1"),

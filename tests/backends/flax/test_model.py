@@ -80,6 +80,20 @@ def test_its_attributes_are_the_published_ones(model: Any) -> None:
     assert not FlaxBartModel.can_generate()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda params: {},
+        lambda params: {"model": params["model"]},
+        lambda params: {"params": params},
+        lambda params: {**params, "final_logits_bias": jnp.zeros((1, 5))},
+    ],
+)
+def test_parameters_of_another_model_are_refused_in_a_call(model: Any, change: Any) -> None:
+    with pytest.raises(OptionError, match="`params` must be a tree like `params_shape_tree`, but is not"):
+        model([[0, 5, 2]], params=change(model.params))
+
+
 def test_only_models_that_write_prepare_for_it() -> None:
     with pytest.raises(NotImplementedError, match="FlaxBartModel does not generate"):
         FlaxBartModel(CONFIG, _do_init=False).prepare_inputs_for_generation()
@@ -90,6 +104,8 @@ def test_what_cannot_be_built_is_refused() -> None:
         FlaxBartModel(None)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="`dtype` must be a type of floating-point numbers"):
         FlaxBartModel(CONFIG, dtype=jnp.int32)
+    with pytest.raises(OptionError, match="`dtype` must be a type of floating-point numbers"):
+        FlaxBartModel(CONFIG, dtype=CONFIG)  # a config by position, where the dtype stands
     with pytest.raises(ArgumentError, match="`num_labels` is no argument of this model"):
         FlaxBartModel(CONFIG, num_labels=3)
 

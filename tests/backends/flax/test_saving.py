@@ -72,6 +72,8 @@ def test_parameters_that_the_config_does_not_describe_are_not_saved(tmp_path: Pa
     params = {**model.params, "adapter": {"kernel": np.zeros((2, 2), np.float32)}}
     with pytest.raises(CheckpointError, match="`adapter/kernel` is in the parameters, but not in the config"):
         model.save_pretrained(tmp_path / "saved", params=params)
+    with pytest.raises(CheckpointError, match="`params` must hold parameters, but is empty"):
+        model.save_pretrained(tmp_path / "saved", params={})
     assert not (tmp_path / "saved").exists()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from bartleby.backends.flax import inputs
@@ -70,7 +71,7 @@ class GenerationMixin(DecodingOptions):
         tell_of_default_length(options, kwargs)
         params = self.params if params is None else params
         prepared = self._prepared(input_ids, given, options, params)
-        key = (jax.random.PRNGKey(0) if prng_key is None else prng_key) if options.do_sample else None
+        key = _key(prng_key) if options.do_sample else None
         return as_published(self.write_prepared(prepared, options, params, processors, key, trace), options)
 
     def _prepared(self, input_ids: Any, given: Mapping[str, Any], options: GenerationConfig, params: Any) -> Prepared:
@@ -99,6 +100,10 @@ class GenerationMixin(DecodingOptions):
             return self.programs.run_step_by_step(options, processors, params, prepared, key)
         return self.programs.of(options, processors).run(params, prepared, key)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Programs are made anew where a copy needs them: they belong to this process and this model."""
+        return {**self.__dict__, "_programs": None}
+
     @property
     def programs(self) -> Programs:
         """What was compiled for this model so far."""
@@ -113,6 +118,15 @@ def as_published(written: Written, options: GenerationConfig) -> GenerateOutput:
     if options.num_beams > 1:
         return FlaxBeamSearchOutput(sequences=sequences, scores=written.scores.reshape(-1))
     return (FlaxSampleOutput if options.do_sample else FlaxGreedySearchOutput)(sequences=sequences)
+
+
+def _key(given: Any) -> Array:
+    if given is None:
+        return jax.random.PRNGKey(0)
+    dtype: Any = getattr(given, "dtype", None)
+    if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or (dtype == jnp.uint32 and given.ndim)):
+        raise OptionError(f"`prng_key` must be a key, such as jax.random.PRNGKey(0), but is {given!r:.80}.")
+    return given  # type: ignore[no-any-return]
 
 
 def _checked(processors: Iterable[Processor] | None) -> tuple[Processor, ...]:

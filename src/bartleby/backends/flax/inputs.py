@@ -36,7 +36,9 @@ def token_ids(name: str, given: Any, config: PreTrainedConfig, start: Any = 0) -
     value = given if _is_array(given) else np.asarray(given)
     if value.ndim != 2:
         raise ShapeError(f"`{name}` must have 2 axes (batch, length), but has shape {tuple(value.shape)}.")
-    if not jnp.issubdtype(value.dtype, jnp.integer) and value.size:
+    if not value.size:
+        raise ShapeError(f"`{name}` must hold at least one token, but has shape {tuple(value.shape)}.")
+    if not jnp.issubdtype(value.dtype, jnp.integer):
         raise VocabularyError(f"`{name}` must hold whole numbers, but is {value.dtype}. Use the tokenizer's ids.")
     check_length(value.shape[1] + (int(start) if is_known(start) else 0), config)
     if is_known(value):

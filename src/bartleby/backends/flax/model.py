@@ -10,6 +10,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.core import unfreeze
+from flax.errors import (
+    ApplyScopeInvalidVariablesStructureError,
+    ScopeCollectionNotFound,
+    ScopeParamNotFoundError,
+    ScopeParamShapeError,
+)
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import Array
 
@@ -20,6 +26,14 @@ from bartleby.family.config import PreTrainedConfig
 from bartleby.family.parameters import Head
 
 Params = dict[str, Any]
+
+UNFIT = (
+    ApplyScopeInvalidVariablesStructureError,
+    ScopeCollectionNotFound,
+    ScopeParamNotFoundError,
+    ScopeParamShapeError,
+)
+"""What Flax raises for parameters that are not those of a module."""
 
 
 class Model(FlaxPreTrainedModel):
@@ -126,7 +140,12 @@ class Model(FlaxPreTrainedModel):
         """A method of the module, with these parameters or its own."""
         variables = {"params": self.params if params is None else params}
         rngs = {} if dropout_rng is None else {"dropout": dropout_rng}
-        return self.module.apply(variables, *arguments, method=method, rngs=rngs, **named)
+        try:
+            return self.module.apply(variables, *arguments, method=method, rngs=rngs, **named)
+        except UNFIT as error:
+            raise OptionError(
+                f"`params` must be a tree like `params_shape_tree`, but is not: {str(error).partition(' (https')[0]}"
+            ) from error
 
     def _recorded(self, attentions: bool | None, hidden_states: bool | None, train: bool, rng: Any) -> dict[str, Any]:
         """What stacks are told besides their inputs: as the call says, else as the configuration says."""
@@ -138,12 +157,19 @@ class Model(FlaxPreTrainedModel):
         }
 
 
+def _is_floating(dtype: Any) -> bool:
+    try:
+        return bool(jnp.issubdtype(jnp.dtype(dtype), jnp.floating))
+    except (TypeError, ValueError):
+        return False
+
+
 def _check(config: Any, dtype: Any, module_class: type[nn.Module], others: dict[str, Any]) -> None:
     if not isinstance(config, PreTrainedConfig):
         raise ConfigError(f"`config` must be a configuration, but is {type(config).__name__}.")
     config.check_buildable()
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise OptionError(f"`dtype` must be a type of floating-point numbers, but is {dtype}.")
+    if not _is_floating(dtype):
+        raise OptionError(f"`dtype` must be a type of floating-point numbers, but is {dtype!s:.80}.")
     known = set(module_class.__dataclass_fields__) - {"config", "dtype", "parent", "name"}
     faults = [f"`{name}` is no argument of this model. Set it in the configuration." for name in set(others) - known]
     raise_all(ArgumentError, faults, "__init__")

@@ -39,9 +39,9 @@ class Saving(Loading, NotUploaded):
     ) -> None:
         """Save config, decoding options and parameters in the published layout, in the place of what was there.
 
-        `params` are saved instead of the model's own, and may be a part of them. The file is flax_model.msgpack or,
-        with `safe_serialization`, model.safetensors as PyTorch names and turns its tensors. Nothing is uploaded, so
-        `token` has no use.
+        `params` are saved instead of the model's own, and may be a part of them, but not nothing. The file is
+        flax_model.msgpack or, with `safe_serialization`, model.safetensors as PyTorch names and turns its tensors.
+        Nothing is uploaded, so `token` has no use.
         Raises: OptionError for what cannot be, CheckpointError if the parameters are not those its config describes,
             or the disk refuses.
         """
@@ -68,6 +68,7 @@ class Saving(Loading, NotUploaded):
         names = {to_flax(parameter.name, bare): parameter.name for parameter in table if parameter.tied_to is None}
         flat = flatten_dict(unfreeze(params), sep="/")
         strays = [f"`{name}` is in the parameters, but not in the config." for name in flat if name not in names]
+        strays += [] if flat else ["`params` must hold parameters, but is empty."]
         raise_all(CheckpointError, strays, type(self).__name__)
         return {names[name]: stored(name, array) for name, array in flat.items()}
 
