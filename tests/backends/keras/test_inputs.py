@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bartleby.errors import ArgumentError
+from bartleby.errors import ArgumentError, ShapeError, VocabularyError
 from bartleby.tokenization.encoding import BatchEncoding
 from tests.parity.random_models import random_batch, seeded
 
@@ -12,7 +12,7 @@ pytest.importorskip("tensorflow", reason='the TensorFlow wing is not installed: 
 import keras
 import tensorflow as tf
 
-from bartleby.backends.keras.inputs import named_inputs
+from bartleby.backends.keras.inputs import argument_names, named_inputs
 from tests.backends.keras.reference_models import known
 
 IDS, MASK = random_batch(seeded("keras inputs"), rows=2, longest=5)
@@ -92,3 +92,33 @@ def test_a_functional_model_can_stand_on_one(model: Any) -> None:
         np.testing.assert_allclose(built([IDS, MASK]), model(IDS, MASK).logits, atol=1e-6)
     by_name = keras.Model([ids, mask], keras.layers.Dense(2)(model(ids, attention_mask=mask)[0][:, 0]))
     assert by_name.predict([IDS, MASK], verbose=0).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "told"),
+    [
+        (np.ones((1, 2)), VocabularyError, "`input_ids` must hold whole numbers, but is float32"),
+        (np.zeros((2, 0), int), ShapeError, r"neither of them empty, but has shape \(2, 0\)"),
+        (np.array([5, 2]), ShapeError, r"must have 2 axes .* \(2,\)"),
+        (tf.ragged.constant([[5, 6], [7]]), ArgumentError, "but is a RaggedTensor"),
+    ],
+)
+def test_ids_that_are_none_are_refused(model: Any, given: Any, error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        model(given)
+
+
+def test_a_call_that_passes_arguments_on_takes_those_of_its_base(model: Any) -> None:
+    class All(type(model)):
+        def call(self, *args: Any, **kwargs: Any) -> Any:
+            return super().call(*args, **kwargs)
+
+    class First(type(model)):
+        def call(self, input_ids: Any = None, **kwargs: Any) -> Any:
+            return super().call(input_ids, **kwargs)
+
+    for cls in (All, First):
+        assert argument_names(cls) == argument_names(type(model))
+        own = cls(model.config)
+        own.set_weights(model.get_weights())
+        np.testing.assert_allclose(own(NAMED).logits, model(NAMED).logits, atol=1e-6)

@@ -42,6 +42,16 @@ def test_ids_without_a_row_are_refused_where_they_can_be_looked_at() -> None:
         tf.function(table)(tf.constant([[7]]))
 
 
+def test_xla_makes_nothing_up_for_what_has_no_row() -> None:
+    table, places = TokenEmbedding(7, 4, 0.02), LearnedPositions(5, 4, 2, 0.02)
+    found = tf.function(table.call, jit_compile=True)(tf.constant([[6, 7, -1]])).numpy()
+    assert np.isnan(found).all(axis=-1).tolist() == [[False, True, True]]
+    compiled = tf.function(lambda ids: places.call((1, 3), position_ids=ids), jit_compile=True)
+    assert np.isnan(compiled(tf.constant([[4, 5, -1]])).numpy()).all(axis=-1).tolist() == [[False, True, True]]
+    with pytest.raises(LengthError, match="must not be negative, but hold -1"):
+        places.call((1, 1), position_ids=[[-1]])
+
+
 def test_tied_scores_are_the_same_for_one_token_and_for_many() -> None:
     table = tf.random.stateless_normal((9, 16), (1, 1))
     whole = tied_scores(STATES, table)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bartleby.errors import ConfigError, ShapeError
+from bartleby.errors import ConfigError, ShapeError, VocabularyError
 from bartleby.family import masks
 from tests.parity.random_models import small_bart
 
@@ -24,6 +24,8 @@ def test_labels_move_right_as_defined() -> None:
         shift_tokens_right(LABELS, None, 2)
     with pytest.raises(ShapeError, match="must have 2 axes"):
         shift_tokens_right(LABELS[0], 1, 2)
+    with pytest.raises(VocabularyError, match="must be whole numbers, but are float64"):
+        shift_tokens_right(LABELS / 2, 1, 2)
 
 
 def test_what_an_encoder_gave_comes_in_many_forms() -> None:

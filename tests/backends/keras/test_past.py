@@ -10,7 +10,7 @@ pytest.importorskip("tensorflow", reason='the TensorFlow wing is not installed: 
 import tensorflow as tf
 
 from bartleby.backends.keras.layers import LayerCache
-from bartleby.backends.keras.past import published_past, read_past
+from bartleby.backends.keras.past import check_rows, published_past, read_past
 
 CACHE = (LayerCache(tf.ones((2, 3, 4, 5)), tf.zeros((2, 3, 4, 5)), tf.ones((2, 3, 6, 5)), tf.ones((2, 3, 6, 5))),)
 
@@ -40,3 +40,10 @@ def test_tuples_are_read_too() -> None:
 def test_what_is_no_past_is_refused(past: Any, told: str) -> None:
     with pytest.raises(ShapeError, match=told):
         read_past(past, 1)
+
+
+def test_a_past_of_other_rows_is_refused() -> None:
+    check_rows(None, tf.zeros((5, 1, 15)))
+    check_rows(CACHE, tf.zeros((2, 1, 15)))
+    with pytest.raises(ShapeError, match="of 2 rows, but 5 are given"):
+        check_rows(CACHE, tf.zeros((5, 1, 15)))

@@ -126,7 +126,8 @@ def _key(given: Any) -> Array:
     dtype: Any = getattr(given, "dtype", None)
     if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or (dtype == jnp.uint32 and given.ndim)):
         raise OptionError(f"`prng_key` must be a key, such as jax.random.PRNGKey(0), but is {given!r:.80}.")
-    return given  # type: ignore[no-any-return]
+    key: Array = given
+    return key
 
 
 def _checked(processors: Iterable[Processor] | None) -> tuple[Processor, ...]:

@@ -48,7 +48,7 @@ class Feeding(keras.Model):
         """
         if not len(dataset):
             raise DataError("`dataset` must have rows, but has none.")
-        known = argument_names(type(self).call)
+        known = argument_names(type(self))
         _tell_left_out(dataset[0], known)
         gather = collate_fn or (_pad_with(tokenizer) if tokenizer is not None else _stack)
 

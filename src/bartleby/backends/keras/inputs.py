@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import keras
 import tensorflow as tf
 
-from bartleby.errors import ArgumentError, raise_all
+from bartleby.errors import ArgumentError, ShapeError, VocabularyError, raise_all
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 
@@ -25,6 +25,12 @@ SWITCHES = ("use_cache", "output_attentions", "output_hidden_states", "return_di
 BUNDLES = ("encoder_outputs", "past_key_values", "cache")
 """Arguments that hold several tensors."""
 
+PASSED_ON = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+"""Kinds of arguments that have no name of their own."""
+
+IDS = ("input_ids", "decoder_input_ids")
+"""Arguments that hold token ids, at least one in each row."""
+
 PLAIN = ("start", "position_ids", "decoder_position_ids")
 """Arguments that may be a number as well as a tensor: a graph is smaller for the number."""
 
@@ -33,13 +39,24 @@ class Called(keras.layers.Layer):
     """A layer that can be called in all these ways; Keras itself wants tensors first."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return super().__call__(**named_inputs(argument_names(type(self).call), args, kwargs))
+        return super().__call__(**named_inputs(argument_names(type(self)), args, kwargs))
+
+
+def argument_names(model: Any) -> tuple[str, ...]:
+    """Those of a class's `call`, in order; one that passes on `*args` or `**kwargs` has those of its base too."""
+    return _argument_names(model)
 
 
 @functools.cache
-def argument_names(call: Callable[..., Any]) -> tuple[str, ...]:
-    """Those of a class's `call`, in order."""
-    return tuple(inspect.signature(call).parameters)[1:]
+def _argument_names(model: type) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for owner in (each for each in model.__mro__ if "call" in vars(each)):
+        every = list(inspect.signature(owner.call).parameters.values())[1:]  # type: ignore[attr-defined]
+        own = [each.name for each in every if each.kind not in PASSED_ON]
+        names.update(dict.fromkeys(own))
+        if len(own) == len(every):
+            break
+    return tuple(names)
 
 
 def unpack_inputs(function: Call) -> Call:
@@ -116,12 +133,26 @@ def _is_bundle(name: str, value: Any) -> bool:
 
 
 def _no_tensor(name: str, value: Any) -> str:
-    return f"`{name}` must be a tensor or an array, but is a {type(value).__name__}."
+    return f"`{name}` must be a tensor or an array, but is a {type(value).__name__}. Make it one with tf.constant."
 
 
 def _tensors(name: str, value: Any) -> Any:
     """Arrays as tensors; 64-bit ids as 32-bit ones, which every device can look up."""
     if value is None or name in (*BUNDLES, *SWITCHES, *PLAIN):
         return value
-    tensor = tf.convert_to_tensor(value)
+    try:
+        tensor = tf.convert_to_tensor(value)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(_no_tensor(name, value)) from error
+    if name in IDS:
+        _check_ids(name, tensor)
     return tf.cast(tensor, tf.int32) if tensor.dtype == tf.int64 else tensor
+
+
+def _check_ids(name: str, ids: Any) -> None:
+    if not ids.dtype.is_integer:
+        raise VocabularyError(f"`{name}` must hold whole numbers, but is {ids.dtype.name}. Use the tokenizer's ids.")
+    if ids.shape.rank is not None and (ids.shape.rank != 2 or 0 in ids.shape):
+        raise ShapeError(
+            f"`{name}` must have 2 axes (batch, length), neither of them empty, but has shape {tuple(ids.shape)}."
+        )

@@ -7,6 +7,7 @@ around a call (casts, names, masks) is done once, around the whole model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -17,7 +18,7 @@ from keras import ops
 
 from bartleby.backends.keras.activations import ACTIVATIONS
 from bartleby.backends.keras.masks import Size
-from bartleby.errors import ConfigError, LengthError, VocabularyError
+from bartleby.errors import ConfigError, LengthError, ShapeError, VocabularyError
 from bartleby.family.architecture import architecture_of
 from bartleby.family.config import PreTrainedConfig
 
@@ -90,7 +91,14 @@ class TokenEmbedding(keras.layers.Embedding):
         self.build()
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Raises: VocabularyError if an id has no row, where the ids can be looked at (not inside a graph)."""
+        """Raises: VocabularyError if an id has no row, where the ids can be looked at.
+
+        Inside a graph such an id becomes NaN: XLA would read the nearest row instead.
+        """
+        if not tf.executing_eagerly():
+            has_row = (inputs >= 0) & (inputs < self.input_dim)
+            vectors = tf.where(has_row[..., None], tf.gather(self.embeddings, inputs), math.nan)
+            return tf.cast(vectors, self.compute_dtype)
         if isinstance(inputs, tf.__internal__.EagerTensor) and inputs.shape.num_elements():
             low, high = int(tf.reduce_min(inputs)), int(tf.reduce_max(inputs))
             if low < 0 or high >= self.input_dim:
@@ -131,8 +139,7 @@ class LearnedPositions(keras.layers.Embedding):
         length, limit = input_shape[1], self.input_dim - self.offset
         table = tf.cast(tf.convert_to_tensor(self.embeddings), self.compute_dtype)
         if position_ids is not None:
-            _check_places(position_ids, limit)
-            return tf.gather(table, tf.convert_to_tensor(position_ids) + self.offset)
+            return self._vectors_at(tf.convert_to_tensor(position_ids), table)
         if isinstance(length, int) and isinstance(past_key_values_length, int):
             if past_key_values_length + length > limit:
                 raise _too_long(past_key_values_length + length, limit)
@@ -140,13 +147,18 @@ class LearnedPositions(keras.layers.Embedding):
             return table[first : first + length]
         return tf.gather(table, tf.range(length) + (past_key_values_length + self.offset))
 
-
-def _check_places(position_ids: Tensor | int, limit: int) -> None:
-    if tf.is_tensor(position_ids) and not isinstance(position_ids, tf.__internal__.EagerTensor):
-        return  # only the running graph knows
-    highest = int(tf.reduce_max(position_ids)) + 1
-    if highest > limit:
-        raise _too_long(highest, limit)
+    def _vectors_at(self, places: Tensor, table: Tensor) -> Tensor:
+        """Those of places that can be looked at, else NaN where there is no such place: see `TokenEmbedding`."""
+        limit = self.input_dim - self.offset
+        if not isinstance(places, tf.__internal__.EagerTensor):
+            is_there = (places >= 0) & (places < limit)
+            return tf.where(is_there[..., None], tf.gather(table, places + self.offset), math.nan)
+        lowest, highest = int(tf.reduce_min(places)), int(tf.reduce_max(places))
+        if lowest < 0:
+            raise LengthError(f"Positions must not be negative, but hold {lowest}.")
+        if highest >= limit:
+            raise _too_long(highest + 1, limit)
+        return tf.gather(table, places + self.offset)
 
 
 def _too_long(length: int, limit: int) -> LengthError:
@@ -274,8 +286,16 @@ def _kept(old: Linear, columns: list[int], axis: int) -> Linear:
 
 
 def _beams(query: Tensor, keys: Tensor) -> Size:
-    """How many rows of queries share a row of keys."""
+    """How many rows of queries share a row of keys.
+
+    Raises: ShapeError if they cannot be shared out.
+    """
     rows, sources = ops.shape(query)[0], ops.shape(keys)[0]
+    if isinstance(rows, int) and isinstance(sources, int) and (sources == 0 or rows == 0 or rows % sources):
+        raise ShapeError(
+            f"The decoder must have as many rows as there are sources, or as many for each, but has {rows} for "
+            f"{sources}."
+        )
     return rows // sources
 
 

@@ -89,7 +89,7 @@ class Model(Called, Teaching, Feeding, Resizing, TFPreTrainedModel):
     @property
     def input_signature(self) -> dict[str, tf.TensorSpec]:
         """What an exported model takes: ids and masks of any size."""
-        known = argument_names(type(self).call)
+        known = argument_names(type(self))
         return {name: tf.TensorSpec((None, None), tf.int32, name=name) for name in SIGNED if name in known}
 
     @property

@@ -35,7 +35,7 @@ from bartleby.backends.keras.outputs import (
     as_asked,
     asked,
 )
-from bartleby.backends.keras.past import published_past, read_past
+from bartleby.backends.keras.past import check_rows, published_past, read_past
 from bartleby.errors import ShapeError
 from bartleby.family.architecture import EmbeddingNorm, architecture_of
 from bartleby.family.config import PreTrainedConfig
@@ -148,9 +148,15 @@ class Stack(Called):
             wanted = "ids of shape (batch, length)" if inputs_embeds is None else "vectors of shape (batch, length, d)"
             raise ShapeError(f"A stack reads {wanted}, but was given {tuple(given[0].shape)}.")
         if input_ids is None:
-            return given[0]
+            return self._checked_vectors(given[0])
         vectors = self.embed_tokens(input_ids)
         return vectors if self.embed_scale == 1.0 else vectors * self.embed_scale
+
+    def _checked_vectors(self, inputs_embeds: Tensor) -> Tensor:
+        width = self.config.d_model
+        if not inputs_embeds.shape.is_compatible_with((None, None, width)):
+            raise ShapeError(f"A stack reads vectors of {width} numbers, but was given {tuple(inputs_embeds.shape)}.")
+        return inputs_embeds
 
     def run(
         self, hidden: Tensor, record: Record, arguments: Callable[[int], tuple[Any, ...]], training: bool
@@ -271,6 +277,7 @@ class Decoder(Stack):
         has_source = encoder_hidden_states is not None or (past is not None and past[0].source_keys is not None)
         record.cross_attentions = [] if record.wants_attentions and has_source else None
         hidden = self.embed(input_ids, inputs_embeds, first, position_ids, training)
+        check_rows(past, hidden)
         keys = first + ops.shape(hidden)[1] if keys is None else keys
         bias = causal_bias(attention_mask, hidden, first, keys)
         source_bias = self._source_bias(encoder_attention_mask, hidden, encoder_hidden_states, past)

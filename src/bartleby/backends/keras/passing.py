@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from bartleby.backends.keras.layers import LayerCache
 from bartleby.backends.keras.outputs import TFBaseModelOutput
-from bartleby.errors import ConfigError, ShapeError
+from bartleby.errors import ConfigError, ShapeError, VocabularyError
 from bartleby.family.masks import IGNORED_LABEL
 
 Tensor = Any
@@ -24,6 +24,8 @@ def shift_tokens_right(input_ids: Tensor, pad_token_id: int | None, decoder_star
     ids = tf.convert_to_tensor(input_ids)
     if ids.shape.rank not in (2, None):
         raise ShapeError(f"Ids to move right must have 2 axes (batch, length), but have shape {tuple(ids.shape)}.")
+    if not ids.dtype.is_integer:
+        raise VocabularyError(f"Ids to move right must be whole numbers, but are {ids.dtype.name}.")
     start = tf.fill((tf.shape(ids)[0], 1), tf.cast(decoder_start_token_id, ids.dtype))
     shifted = tf.concat([start, ids[:, :-1]], axis=1)
     return tf.where(tf.equal(shifted, IGNORED_LABEL), tf.cast(pad_token_id, ids.dtype), shifted)

@@ -28,6 +28,13 @@ def read_past(past: Any, layers: int) -> tuple[LayerCache, ...]:
     return tuple(_read_layer(past[index], index) for index in range(layers))
 
 
+def check_rows(past: tuple[LayerCache, ...] | None, hidden: Tensor) -> None:
+    """Raises: ShapeError unless the past is of as many rows as the states (r, t, d)."""
+    rows = None if past is None else past[0].keys.shape[0]
+    if rows is not None and hidden.shape[0] not in (rows, None):
+        raise ShapeError(f"The past is of {rows} rows, but {hidden.shape[0]} are given. Start without a past.")
+
+
 def _read_layer(entry: Any, index: int) -> LayerCache:
     count = _length(entry)
     if count not in (2, 4):

@@ -58,7 +58,7 @@ class Teaching(keras.Model):
 
     def get_label_to_output_name_mapping(self) -> dict[str, str]:
         """The arguments that teach this model -> the outputs they judge."""
-        known = argument_names(type(self).call)
+        known = argument_names(type(self))
         return {label: output for label, output in OUTPUT_OF_LABEL.items() if label in known}
 
     def train_step(self, data: Any) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class Teaching(keras.Model):
         return super().compute_metrics(x, targets, scores, sample_weight)
 
     def _named(self, x: Any) -> dict[str, Any]:
-        return named_inputs(argument_names(type(self).call), (x,), {})
+        return named_inputs(argument_names(type(self)), (x,), {})
 
     def _with_labels(self, data: Any) -> tuple[Any, Any, Any]:
         """A batch whose inputs hold the labels too, where the model's own loss needs them."""

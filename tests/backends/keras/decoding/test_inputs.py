@@ -84,6 +84,9 @@ def test_what_does_not_go_together_is_refused() -> None:
         prepare({"input_ids": IDS}, None, OPTIONS, small_bart(is_encoder_decoder=False))
     with pytest.raises(VocabularyError, match="but is float64"):
         prepare({"input_ids": IDS / 2}, None, OPTIONS, CONFIG)
+    for shapeless in ([[5], [6, 7]], {"input_ids": IDS}):
+        with pytest.raises(ShapeError, match="`input_ids` must be a tensor, an array or rows of equal length"):
+            prepare({"input_ids": shapeless}, None, OPTIONS, CONFIG)
     with pytest.raises(LengthError, match="has 30 tokens"):
         prepare({"input_ids": np.full((1, 30), 5)}, None, OPTIONS, CONFIG)
     with pytest.raises(OptionError, match="`past_key_values` must be None: a compiled search begins with"):

@@ -141,8 +141,14 @@ def checked_ids(name: str, given: Any, config: PreTrainedConfig) -> Tensor | Non
     """
     if given is None:
         return None
-    ids = tf.convert_to_tensor(given)
-    if ids.shape.rank not in (None, 2) or 0 in ids.shape[1:]:
+    try:
+        ids = tf.convert_to_tensor(given)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(
+            f"`{name}` must be a tensor, an array or rows of equal length, but is a {type(given).__name__} that "
+            "is none. Pad the rows; pass the entries of a dict by name, with `**`."
+        ) from error
+    if ids.shape.rank not in (None, 2) or 0 in ids.shape:
         raise ShapeError(f"`{name}` must have 2 axes (batch, length), but has shape {tuple(ids.shape)}.")
     if not (ids.dtype.is_integer or ids.dtype == tf.bool):
         raise VocabularyError(f"`{name}` must hold whole numbers, but is {ids.dtype.name}. Use the tokenizer's ids.")
