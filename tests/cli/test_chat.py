@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import shlex
-import signal
 import subprocess
 import sys
-import termios
 from functools import partial
 
 import pytest
@@ -153,23 +150,27 @@ def test_a_closed_pipe_is_no_traceback(tiny_chat):
     assert running.returncode == 1
 
 
-def at_a_terminal() -> None:
-    """Make standard input the terminal whose Ctrl-C comes, and let it: a shell's background jobs ignore it."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+AT_A_TERMINAL = """
+import fcntl, os, signal, sys, termios
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes standard input the terminal whose Ctrl-C comes, and lets it, which a shell's background jobs ignore. In a
+program of its own, for a `preexec_fn` would fork a process that may have the threads of JAX."""
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x04", 0), ("\x03", 130)], ids=["ctrl-d", "ctrl-c"])
 def test_keys_that_leave_a_terminal_leave_it_cleanly(tiny_chat, key, code):
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
-        [*COMMAND, tiny_chat],
+        [sys.executable, "-c", AT_A_TERMINAL, *COMMAND, tiny_chat],
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=at_a_terminal,
     )
     os.close(theirs)
     while "leaves" not in running.stderr.readline():  # the prompt follows
