@@ -66,6 +66,17 @@ def test_keras_saves_and_loads_a_whole_model(tmp_path: Path) -> None:
     assert type(type(model).from_config(model.config)) is type(model)
 
 
+def test_a_loaded_model_goes_on_training(tmp_path: Path) -> None:
+    model = known(dropout=0.0, attention_dropout=0.0, activation_dropout=0.0).model
+    model.compile("adam", run_eagerly=True)
+    model.fit({"input_ids": IDS, "labels": IDS}, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.optimizer.iterations == 1
+    loss = loaded.evaluate({"input_ids": IDS, "labels": IDS}, verbose=0)
+    assert loaded.fit({"input_ids": IDS, "labels": IDS}, verbose=0).history["loss"][0] == pytest.approx(loss, abs=1e-3)
+
+
 def test_an_exported_model_computes_the_same(tmp_path: Path) -> None:
     model = known().model
     model.export(tmp_path / "exported", verbose=False)
@@ -86,6 +97,8 @@ def test_computing_in_halves_keeps_whole_variables() -> None:
     output = model(IDS, MASK, labels=IDS)
     assert (output.logits.dtype, output.loss.dtype) == (tf.float16, tf.float32)
     assert model.weights[0].dtype == "float32"
+    for options in ({}, {"return_dict_in_generate": True, "output_attentions": True}):
+        assert np.shape(model.generate(IDS, max_new_tokens=3, **options)[0])
     np.testing.assert_allclose(output.logits, known().model(IDS, MASK, labels=IDS).logits, atol=0.1)
 
 

@@ -107,7 +107,7 @@ class GenerationMixin(DecodingOptions):
         if not special and not wants_more(options):
             return {}
         from_ids = prepare(given, given.get("inputs_embeds"), options, self.config)
-        output = self.get_encoder().call(
+        output = self.get_encoder()(
             None if "inputs_embeds" in given else from_ids.sources,
             inputs_embeds=given.get("inputs_embeds"),
             attention_mask=from_ids.source_mask,

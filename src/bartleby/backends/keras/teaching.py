@@ -56,6 +56,11 @@ class Teaching(keras.Model):
             **{"jit_compile": False, **kwargs},
         )
 
+    def compile_from_config(self, config: Any) -> None:
+        """As it was compiled when Keras saved it, with its optimizer ready to go on."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     def get_label_to_output_name_mapping(self) -> dict[str, str]:
         """The arguments that teach this model -> the outputs they judge."""
         known = argument_names(type(self))

@@ -46,18 +46,19 @@ class RecordingReader(ModelReader):
     def read(self, ids: Tensor, start: Length, memory: Memory) -> tuple[Tensor, Memory]:
         """As `Reader.read`."""
         source_mask, mask = self.masks(ids, memory)
-        output = self.model.get_decoder().call(
-            ids,
-            attention_mask=mask,
-            encoder_attention_mask=source_mask,
-            output_attentions=self.options.output_attentions,
-            output_hidden_states=self.options.output_hidden_states,
-            return_dict=True,
-            cache=as_cache(memory),
-            start=start,
-        )
+        with self.precision():
+            output = self.model.get_decoder().call(
+                ids,
+                attention_mask=mask,
+                encoder_attention_mask=source_mask,
+                output_attentions=self.options.output_attentions,
+                output_hidden_states=self.options.output_hidden_states,
+                return_dict=True,
+                cache=as_cache(memory),
+                start=start,
+            )
+            logits = self.model.lm_logits(output.last_hidden_state[:, -1:])[:, 0]
         self.decoded.append(output)
-        logits = self.model.lm_logits(output.last_hidden_state[:, -1:])[:, 0]
         return tf.cast(logits, tf.float32), as_memory(output.past_key_values)
 
     def fields(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 from keras import ops
+from keras.src.backend import AutocastScope
 
 from bartleby.backends.keras.decoding.arrays import TensorFlowArrays
 from bartleby.backends.keras.decoding.inputs import Prepared
@@ -35,14 +36,20 @@ class ModelReader:
     def memory(self) -> Memory:
         """An empty cache of one row a source; sources are encoded here, if they are not yet."""
         prepared, states = self.prepared, self.prepared.states
-        if states is None and self.model.config.is_encoder_decoder:
-            states = self.model.encode_sources(prepared.sources, prepared.source_mask)
-        return as_memory(self.model.start_cache(states, ops.shape(prepared.prompts)[0], self.room))
+        with self.precision():
+            if states is None and self.model.config.is_encoder_decoder:
+                states = self.model.encode_sources(prepared.sources, prepared.source_mask)
+            return as_memory(self.model.start_cache(states, ops.shape(prepared.prompts)[0], self.room))
+
+    def precision(self) -> AutocastScope:
+        """Variables in the type that the model computes in, as Keras gives them to a model that is called."""
+        return AutocastScope(self.model.compute_dtype)
 
     def read(self, ids: Tensor, start: Length, memory: Memory) -> tuple[Tensor, Memory]:
         """As `Reader.read`."""
         masks = self.masks(ids, memory)
-        logits, cache = self.model.step(ids, start, as_cache(memory), *masks)
+        with self.precision():
+            logits, cache = self.model.step(ids, start, as_cache(memory), *masks)
         return tf.ensure_shape(logits, (ids.shape[0], self.model.config.vocab_size)), as_memory(cache)
 
     def reorder(self, memory: Memory, rows: Tensor) -> Memory:
