@@ -68,6 +68,9 @@ def test_the_config_and_the_decoding_options_take_changes(tmp_path: Path) -> Non
     found, _ = read(tmp_path, dropout=0.25, num_beams=5)
     assert (found.config.dropout, found.generation_config.num_beams) == (0.25, 5)
     assert found.generation_config.max_length == 7
+    found, _ = read(tmp_path, output_attentions=True)  # without a warning that `generate` does not care
+    assert found.config.output_attentions
+    assert found.generation_config.output_attentions
     config.dropout = 0.5
     assert read(tmp_path, config=config)[0].config.dropout == 0.5
     assert read(tmp_path, config=config)[0].config is not config

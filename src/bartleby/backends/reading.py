@@ -20,6 +20,8 @@ from bartleby.generation.config import GenerationConfig
 from bartleby.hub import Kind, Weights, resolve
 
 Name = str | os.PathLike[str]
+PASS_OUTPUTS = frozenset({"output_attentions", "output_hidden_states"})
+"""Options of the forward pass that are options of decoding too."""
 
 
 @dataclass(frozen=True)
@@ -111,5 +113,8 @@ def decoding_options(
     if checkpoint.generation_config is None:
         return GenerationConfig.from_model_config(config)
     options = GenerationConfig.from_dict(checkpoint.generation_config)
-    options.update(**{name: value for name, value in changes.items() if name in vars(options)})
+    named = {name: value for name, value in changes.items() if name in vars(options)}
+    for name in PASS_OUTPUTS & named.keys():  # not checked with the rest: that `generate` may not care is no fault
+        setattr(options, name, named.pop(name))
+    options.update(**named)
     return options

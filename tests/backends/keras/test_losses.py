@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bartleby.errors import ShapeError
+from bartleby.errors import ShapeError, VocabularyError
 from tests.parity.random_models import small_bart
 
 pytest.importorskip("tensorflow", reason='the TensorFlow wing is not installed: pip install "bartleby[tensorflow]"')
@@ -34,6 +34,19 @@ def test_halves_lose_nothing_in_the_loss() -> None:
 def test_labels_for_other_tokens_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"\(2, 2\), but have shape \(2, 1\)"):
         token_loss(LABELS[:, :1], LOGITS)
+
+
+@pytest.mark.parametrize("label", [3, -1])
+def test_labels_that_have_no_score_are_refused(label: int) -> None:
+    with pytest.raises(VocabularyError, match="-100 or token ids from 0 to 2, but are between"):
+        token_loss(tf.constant([[label, 1], [2, -100]]), LOGITS)
+    with pytest.raises(ShapeError, match="classes from 0 to 2, but are between"):
+        classification_loss(tf.constant([label, 1]), LOGITS[0], small_bart(num_labels=3))
+
+
+def test_compiled_labels_that_have_no_score_leave_no_loss() -> None:
+    compiled = tf.function(token_loss, jit_compile=True)
+    assert np.isnan(compiled(tf.constant([[3, 1], [2, -100]]), LOGITS)).all()
 
 
 @pytest.mark.parametrize(

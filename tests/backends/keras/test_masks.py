@@ -19,9 +19,9 @@ def is_hidden(bias: tf.Tensor) -> np.ndarray:
 
 
 def test_pads_are_hidden_as_defined() -> None:
-    assert padding_bias(None, STATES, 3) is None
+    assert padding_bias(None, STATES, (2, 3)) is None
     for mask in (MASK, tf.cast(MASK, tf.bool), tf.cast(MASK, tf.float32)):
-        np.testing.assert_array_equal(is_hidden(padding_bias(mask, STATES, 3)), defined.padding(MASK.numpy()))
+        np.testing.assert_array_equal(is_hidden(padding_bias(mask, STATES, (2, 3))), defined.padding(MASK.numpy()))
 
 
 def test_the_future_is_hidden_as_defined() -> None:
@@ -44,20 +44,26 @@ def test_room_not_written_yet_is_in_the_future() -> None:
 
 def test_rows_of_pads_alone_stay_numbers_in_halves() -> None:
     scores = tf.fill((1, 1, 1, 3), tf.constant(-60000, tf.float16))
-    bias = padding_bias(tf.zeros((1, 3), tf.int32), tf.zeros((1, 3, 4), tf.float16), 3)
+    bias = padding_bias(tf.zeros((1, 3), tf.int32), tf.zeros((1, 3, 4), tf.float16), (1, 3))
     assert np.isfinite(tf.nn.softmax(tf.cast(scores, tf.float32) + tf.cast(bias, tf.float32)).numpy()).all()
 
 
 def test_four_axes_pass_as_they_are() -> None:
     looks = tf.constant([[[[True, False, True]]]])
-    assert is_hidden(padding_bias(looks, STATES, 3)).tolist() == [[[[False, True, False]]]]
+    assert is_hidden(padding_bias(looks, STATES, (2, 3))).tolist() == [[[[False, True, False]]]]
     np.testing.assert_array_equal(causal_bias(tf.ones((1, 1, 3, 3)), STATES, 0, 3), np.ones((1, 1, 3, 3)))
 
 
 def test_what_covers_other_tokens_is_refused() -> None:
     with pytest.raises(ShapeError, match="cover the 4 source tokens, but covers 3"):
-        padding_bias(MASK, STATES, 4)
+        padding_bias(MASK, STATES, (2, 4))
     with pytest.raises(ShapeError, match="must cover the 5 tokens read before or now, but covers 3"):
         causal_bias(MASK, STATES, 2, 5)
     with pytest.raises(ShapeError, match="must have 2 or 4 axes"):
-        padding_bias(MASK[0], STATES, 3)
+        padding_bias(MASK[0], STATES, (2, 3))
+
+
+def test_one_row_is_no_mask_of_several() -> None:
+    for bias in (lambda: padding_bias(MASK[:1], STATES, (2, 3)), lambda: causal_bias(MASK[:1], STATES, 0, 3)):
+        with pytest.raises(ShapeError, match="for each of the 2 rows of tokens, but has 1"):
+            bias()

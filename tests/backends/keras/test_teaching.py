@@ -99,11 +99,22 @@ def test_what_cannot_teach_is_refused() -> None:
     model.compile("sgd", run_eagerly=True)
     with pytest.raises(DataError, match="put `labels` among its inputs or beside them"):
         model.fit(INPUTS, verbose=0)
-    with pytest.raises(OptionError, match="`sample_weight` must be None here"):
+    with pytest.raises(OptionError, match="`sample_weight` and `class_weight` must be None here"):
         model.fit(INPUTS, LABELS, sample_weight=np.ones(5), verbose=0)
     model.compile("sgd", "mse", run_eagerly=True)
     with pytest.raises(DataError, match="has no labels"):
         model.fit(INPUTS, verbose=0)
+
+
+@pytest.mark.parametrize("eagerly", [True, False])
+def test_an_optimizer_of_other_variables_is_refused(eagerly: bool) -> None:
+    model = known(encoder_layers=1, decoder_layers=1).model
+    batch = {**INPUTS, "labels": LABELS}
+    model.compile("sgd", run_eagerly=eagerly)
+    model.fit(batch, verbose=0)
+    model.resize_token_embeddings(60)
+    with pytest.raises(OptionError, match="Call `compile` again, with a new optimizer"):
+        model.fit(batch, verbose=0)
 
 
 def test_predictions_of_all_batches_lie_end_to_end() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
-from bartleby.errors import ShapeError
+from bartleby.errors import ShapeError, VocabularyError
 from bartleby.family.config import PreTrainedConfig
 from bartleby.family.masks import IGNORED_LABEL
 
@@ -19,7 +19,8 @@ def token_loss(labels: Tensor, logits: Tensor) -> Tensor:
 
     How many there are is not known beforehand, which XLA cannot have: compiled, their mean comes back instead.
     Shapes: (b, t), (b, t, v) -> (n), or (1) compiled by XLA.
-    Raises: ShapeError if there is not one label for each token that was scored.
+    Raises: ShapeError if there is not one label for each token that was scored, VocabularyError for labels that no
+        token has, where they can be looked at.
     """
     if not labels.shape.is_compatible_with(logits.shape[:2]):
         raise ShapeError(
@@ -27,6 +28,8 @@ def token_loss(labels: Tensor, logits: Tensor) -> Tensor:
             f"{tuple(labels.shape)}."
         )
     counts = tf.not_equal(labels, IGNORED_LABEL)
+    if fault := _outside(tf.where(counts, labels, 0), logits):
+        raise VocabularyError(f"`labels` must be -100 or token ids {fault}. Use the tokenizer of this checkpoint.")
     if is_compiled():
         return _mean_where(counts, _cross_entropy(tf.where(counts, labels, 0), logits))
     return _cross_entropy(tf.boolean_mask(labels, counts), tf.boolean_mask(logits, counts))
@@ -36,6 +39,7 @@ def classification_loss(labels: Tensor, logits: Tensor, config: PreTrainedConfig
     """The loss of `config.problem_type`, which is settled by the labels where the configuration leaves it open.
 
     Shapes: labels (b) ints, (b) floats or (b, num_labels), logits (b, num_labels) -> (b).
+    Raises: ShapeError for classes that there are no scores of, where the labels can be looked at.
     """
     if config.problem_type is None:
         if config.num_labels == 1:
@@ -46,6 +50,8 @@ def classification_loss(labels: Tensor, logits: Tensor, config: PreTrainedConfig
             config.problem_type = "multi_label_classification"
     scores = _exact(logits)
     if config.problem_type == "single_label_classification":
+        if fault := _outside(labels, scores):
+            raise ShapeError(f"`labels` must be classes {fault}. Make the model with more `num_labels`.")
         return _cross_entropy(tf.reshape(labels, (-1,)), scores)
     targets = tf.cast(labels, scores.dtype)
     if config.problem_type == "regression":
@@ -73,6 +79,17 @@ def _mean_where(counts: Tensor, losses: Tensor) -> Tensor:
     """The mean of the losses that count, 0 where none does; (1)."""
     number = tf.cast(tf.math.count_nonzero(counts), losses.dtype)
     return tf.math.divide_no_nan(tf.reduce_sum(tf.where(counts, losses, 0)), number)[None]
+
+
+def _outside(labels: Tensor, logits: Tensor) -> str | None:
+    """What is wrong with labels that have no score, outside of graphs.
+
+    In graphs TensorFlow refuses them itself; XLA and devices that cannot make the loss NaN.
+    """
+    if not isinstance(labels, tf.__internal__.EagerTensor) or not labels.shape.num_elements():
+        return None
+    low, high, most = int(tf.reduce_min(labels)), int(tf.reduce_max(labels)), logits.shape[-1] - 1
+    return None if low >= 0 and high <= most else f"from 0 to {most}, but are between {low} and {high}"
 
 
 def is_compiled() -> bool:

@@ -14,16 +14,18 @@ Size = Any
 """Of an axis: an int, or a scalar tensor where only the running graph knows it."""
 
 
-def padding_bias(attention_mask: Tensor | None, hidden: Tensor, keys: Size) -> Tensor | None:
+def padding_bias(attention_mask: Tensor | None, hidden: Tensor, sources: tuple[Size, Size]) -> Tensor | None:
     """What is added to scores so that pads count for nothing: (b, s) -> (b, 1, 1, s); 4 axes pass as they are.
 
-    Raises: ShapeError if it does not cover `keys` tokens.
+    `sources`: how many there are, and of how many tokens.
+    Raises: ShapeError if the mask covers others.
     """
     if attention_mask is None:
         return None
     if attention_mask.shape.rank == 4:
         return _given_bias(attention_mask, hidden)
-    _check_axes(attention_mask)
+    rows, keys = sources
+    _check_axes(attention_mask, rows)
     covered = attention_mask.shape[1]
     if isinstance(keys, int) and covered is not None and covered != keys:
         raise ShapeError(f"`attention_mask` must cover the {keys} source tokens, but covers {covered}.")
@@ -46,6 +48,7 @@ def causal_bias(attention_mask: Tensor | None, hidden: Tensor, start: Size, keys
     places = tf.range(keys)
     hidden_from = (places[None, :] > (start + tf.range(new))[:, None])[None, None]  # (1, 1, t, keys)
     if attention_mask is not None:
+        _check_axes(attention_mask, ops.shape(hidden)[0])
         pads = _pads(_covering(attention_mask, start, new, keys))
         hidden_from = hidden_from | pads[:, None, None, :]
     return _bias(hidden_from, hidden)
@@ -53,7 +56,6 @@ def causal_bias(attention_mask: Tensor | None, hidden: Tensor, start: Size, keys
 
 def _covering(attention_mask: Tensor, start: Size, new: Size, keys: Size) -> Tensor:
     """The mask (r, keys): what is not written yet is in the future, whatever is said of it."""
-    _check_axes(attention_mask)
     covered = ops.shape(attention_mask)[1]
     if not (isinstance(covered, int) and isinstance(keys, int)):
         return _padded(attention_mask, keys - covered)
@@ -73,9 +75,13 @@ def _pads(attention_mask: Tensor) -> Tensor:
     return tf.logical_not(tf.cast(attention_mask, tf.bool))
 
 
-def _check_axes(attention_mask: Tensor) -> None:
+def _check_axes(attention_mask: Tensor, rows: Size) -> None:
+    """One mask is not taken for all rows: whoever gives one row has mostly forgotten the others."""
     if attention_mask.shape.rank != 2:
         raise ShapeError(f"`attention_mask` must have 2 or 4 axes, but has shape {tuple(attention_mask.shape)}.")
+    given = attention_mask.shape[0]
+    if isinstance(rows, int) and given is not None and given != rows:
+        raise ShapeError(f"`attention_mask` must have a row for each of the {rows} rows of tokens, but has {given}.")
 
 
 def _given_bias(attention_mask: Tensor, hidden: Tensor) -> Tensor:

@@ -226,7 +226,7 @@ class Encoder(Stack):
         record = Record.of(self.config, output_attentions, output_hidden_states)
         masks = self.head_masks("head_mask", head_mask)
         hidden = self.embed(input_ids, inputs_embeds, training=training)
-        bias = padding_bias(attention_mask, hidden, ops.shape(hidden)[1])
+        bias = padding_bias(attention_mask, hidden, ops.shape(hidden)[:2])
         hidden, _ = self.run(hidden, record, lambda index: (bias, masks[index], training), training)
         output = TFBaseModelOutput(hidden, **record.fields("hidden_states", "attentions"))
         return as_asked(output, self.config, return_dict)
@@ -311,7 +311,8 @@ class Decoder(Stack):
         held = None if past is None else past[0].source_keys
         if held is None and states is None:
             return None
-        return padding_bias(mask, hidden, ops.shape(states)[1] if held is None else ops.shape(held)[2])
+        rows, keys = ops.shape(states)[:2] if held is None else ops.shape(held)[::2]
+        return padding_bias(mask, hidden, (rows, keys))
 
     def step(
         self, ids: Tensor, start: Size, cache: Cache, source_mask: Tensor | None, prompt_mask: Tensor | None

@@ -67,7 +67,16 @@ class Teaching(keras.Model):
         return {label: output for label, output in OUTPUT_OF_LABEL.items() if label in known}
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        return super().train_step(self._with_labels(data))
+        """Raises: OptionError if the optimizer knows other variables, those of before a resizing."""
+        try:
+            return super().train_step(self._with_labels(data))
+        except ValueError as error:
+            if "Unknown variable" not in str(error):  # how Keras says it
+                raise
+            raise OptionError(
+                "The optimizer must know the model's variables, but was made for those of before "
+                "`resize_token_embeddings` or of a layer replaced. Call `compile` again, with a new optimizer."
+            ) from error
 
     def test_step(self, data: Any) -> dict[str, Any]:
         return super().test_step(self._with_labels(data))
@@ -94,7 +103,9 @@ class Teaching(keras.Model):
         if sample_weight is not None:
             weights = tf.cast(sample_weight, losses.dtype)
             if losses.shape.rank is None or not weights.shape.is_compatible_with(losses.shape) or self._counts_tokens:
-                raise OptionError("`sample_weight` must be None here. Labels that shall not count are -100.")
+                raise OptionError(
+                    "`sample_weight` and `class_weight` must be None here. Labels that shall not count are -100."
+                )
             losses *= weights
         return tf.add_n([mean_loss(losses), *(tf.reduce_sum(each) for each in self.losses)])
 

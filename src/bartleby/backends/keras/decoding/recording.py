@@ -46,7 +46,8 @@ class RecordingReader(ModelReader):
     def read(self, ids: Tensor, start: Length, memory: Memory) -> tuple[Tensor, Memory]:
         """As `Reader.read`."""
         source_mask, mask = self.masks(ids, memory)
-        with self.precision():
+
+        def shown() -> tuple[Any, Tensor]:
             output = self.model.get_decoder().call(
                 ids,
                 attention_mask=mask,
@@ -57,7 +58,9 @@ class RecordingReader(ModelReader):
                 cache=as_cache(memory),
                 start=start,
             )
-            logits = self.model.lm_logits(output.last_hidden_state[:, -1:])[:, 0]
+            return output, self.model.lm_logits(output.last_hidden_state[:, -1:])[:, 0]
+
+        output, logits = self.as_called(part=shown)
         self.decoded.append(output)
         return tf.cast(logits, tf.float32), as_memory(output.past_key_values)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 from keras import ops
-from keras.src.backend import AutocastScope
 
 from bartleby.backends.keras.decoding.arrays import TensorFlowArrays
 from bartleby.backends.keras.decoding.inputs import Prepared
@@ -26,30 +26,42 @@ Memory = tuple[tuple[Tensor, ...], ...]
 SMALLEST = 1e-20  # of a uniform number, whose logarithm is taken twice
 
 
+class AsCalled(keras.layers.Layer):
+    """Runs parts of a model as Keras runs a model that is called: with variables in the type that it computes in."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(dtype=model.dtype_policy)
+        self.built = True
+
+    def call(self, part: Callable[[], Any]) -> Any:
+        return part()
+
+
 class ModelReader:
     """A model and its sources, as a search reads with them."""
 
     def __init__(self, model: Any, prepared: Prepared, room: int) -> None:
         """`room`: how many tokens of a row are read at most."""
         self.model, self.prepared, self.room = model, prepared, room
+        self.as_called = AsCalled(model)
 
     def memory(self) -> Memory:
         """An empty cache of one row a source; sources are encoded here, if they are not yet."""
-        prepared, states = self.prepared, self.prepared.states
-        with self.precision():
+        prepared = self.prepared
+
+        def started() -> tuple[LayerCache, ...]:
+            states = prepared.states
             if states is None and self.model.config.is_encoder_decoder:
                 states = self.model.encode_sources(prepared.sources, prepared.source_mask)
-            return as_memory(self.model.start_cache(states, ops.shape(prepared.prompts)[0], self.room))
+            cache: tuple[LayerCache, ...] = self.model.start_cache(states, ops.shape(prepared.prompts)[0], self.room)
+            return cache
 
-    def precision(self) -> AutocastScope:
-        """Variables in the type that the model computes in, as Keras gives them to a model that is called."""
-        return AutocastScope(self.model.compute_dtype)
+        return as_memory(self.as_called(part=started))
 
     def read(self, ids: Tensor, start: Length, memory: Memory) -> tuple[Tensor, Memory]:
         """As `Reader.read`."""
         masks = self.masks(ids, memory)
-        with self.precision():
-            logits, cache = self.model.step(ids, start, as_cache(memory), *masks)
+        logits, cache = self.as_called(part=lambda: self.model.step(ids, start, as_cache(memory), *masks))
         return tf.ensure_shape(logits, (ids.shape[0], self.model.config.vocab_size)), as_memory(cache)
 
     def reorder(self, memory: Memory, rows: Tensor) -> Memory:
