@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bartleby.errors import ConfigError, LengthError, OptionError, ShapeError, VocabularyError
+from bartleby.errors import ArgumentError, ConfigError, LengthError, OptionError, ShapeError, VocabularyError
 from bartleby.family import masks
 from tests.parity.random_models import POSITIONS, VOCABULARY, small_bart
 
@@ -31,6 +31,9 @@ def test_ids_may_be_lists_or_arrays_of_any_library(given: Any) -> None:
     [
         ([5, 6], ShapeError, r"`input_ids` must have 2 axes \(batch, length\), but has shape \(2,\)"),
         (np.zeros((2, 0), int), ShapeError, "at least one token"),
+        ({"input_ids": [[0, 5]]}, ArgumentError, r"but is a dict. Pass what it holds with `\*\*`"),
+        ("a text", VocabularyError, "`input_ids` must hold ids, not text. Encode it with the tokenizer"),
+        (["a text", "another"], VocabularyError, "must hold ids, not text"),
         ([[5.0]], VocabularyError, "whole numbers, but is float64"),
         ([[VOCABULARY]], VocabularyError, f"between 0 and {VOCABULARY - 1}"),
         ([[-1]], VocabularyError, "between -1 and -1"),
@@ -41,6 +44,22 @@ def test_ids_may_be_lists_or_arrays_of_any_library(given: Any) -> None:
 def test_ids_the_model_cannot_read_are_refused(given: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         inputs.token_ids("input_ids", given, CONFIG)
+
+
+class Reader:
+    @inputs.explained
+    def read(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        return input_ids, attention_mask
+
+
+def test_a_call_says_what_it_lacks_and_what_was_meant() -> None:
+    assert Reader().read(1, attention_mask=2) == Reader().read(input_ids=1, attention_mask=2) == (1, 2)
+    with pytest.raises(ArgumentError, match=r"has 3 faults(.|\n)*`input_ids` must be given(.|\n)*Did you mean `atten"):
+        Reader().read(atention_mask=2, labels=3)  # type: ignore[call-arg]
+    with pytest.raises(ArgumentError, match=r"`labels` is no argument of this model\. Compute the loss from `logits`"):
+        Reader().read(1, labels=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"`past` is no argument of this model\.$"):
+        Reader().read(1, past=3)  # type: ignore[call-arg]
 
 
 def test_inside_a_traced_function_shapes_are_still_looked_at() -> None:
@@ -67,7 +86,7 @@ def test_positions_are_those_there_are() -> None:
         assert inputs.positions("position_ids", given, ids, CONFIG) is not None
     with pytest.raises(ShapeError, match=r"must have shape \(2, 3\), but has \(3, 2\)"):
         inputs.positions("position_ids", np.zeros((3, 2), int), ids, CONFIG)
-    with pytest.raises(LengthError, match=f"{POSITIONS + 1} tokens"):
+    with pytest.raises(LengthError, match=f"beyond the last position, {POSITIONS - 1}, but holds {POSITIONS}"):
         inputs.positions("position_ids", np.full((2, 3), POSITIONS), ids, CONFIG)
     with pytest.raises(LengthError, match="must not be negative, but holds -1"):
         inputs.positions("position_ids", np.full((2, 3), -1), ids, CONFIG)

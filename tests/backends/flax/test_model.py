@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bartleby.errors import ArgumentError, ConfigError, OptionError
+from bartleby.family.config import BlenderbotConfig
 from tests.parity.random_models import small_bart
 
 pytest.importorskip("flax", reason='the Flax wing is not installed: pip install "bartleby[flax]"')
@@ -51,6 +52,13 @@ def test_parameters_are_a_plain_tree_that_must_be_whole(model: Any) -> None:
     assert type(model.params) is dict
     with pytest.raises(OptionError, match="`final_logits_bias` is missing"):
         model.params = {"model": kept["model"]}
+    with pytest.raises(
+        OptionError, match=r"2 faults(.|\n)*`adapter/0` is no parameter(.|\n)*must have shape \(1, 50\), but"
+    ):
+        model.params = {**kept, "adapter": {0: 1.0}, "final_logits_bias": jnp.zeros((1, 5))}
+    with pytest.raises(OptionError, match=r"`params` must be a nested dict .* but is list"):
+        model.params = [kept]
+    assert model.params == kept
     assert model.required_params == set(flatten_dict(model.params_shape_tree))
     assert jax.tree_util.tree_map(jnp.shape, kept) == jax.tree_util.tree_map(
         lambda leaf: leaf.shape, model.params_shape_tree
@@ -100,14 +108,37 @@ def test_only_models_that_write_prepare_for_it() -> None:
 
 
 def test_what_cannot_be_built_is_refused() -> None:
-    with pytest.raises(ConfigError, match="`config` must be a configuration, but is NoneType"):
+    with pytest.raises(ConfigError, match="FlaxBartModel needs a BartConfig, but was given a NoneType"):
         FlaxBartModel(None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="FlaxBartModel needs a BartConfig, but was given a BlenderbotConfig"):
+        FlaxBartModel(BlenderbotConfig())
     with pytest.raises(OptionError, match="`dtype` must be a type of floating-point numbers"):
         FlaxBartModel(CONFIG, dtype=jnp.int32)
     with pytest.raises(OptionError, match="`dtype` must be a type of floating-point numbers"):
         FlaxBartModel(CONFIG, dtype=CONFIG)  # a config by position, where the dtype stands
     with pytest.raises(ArgumentError, match="`num_labels` is no argument of this model"):
         FlaxBartModel(CONFIG, num_labels=3)
+
+
+@pytest.mark.parametrize("shape", [5, (1,), (0, 1), (1, 1.5), "11"])
+@pytest.mark.parametrize("seed", ["x", None, 1.5, True, np.arange(2)])
+def test_options_that_cannot_be_are_refused_together(shape: Any, seed: Any) -> None:
+    with pytest.raises(
+        OptionError, match=r"2 faults(.|\n)*`input_shape` must be \(rows, tokens\)(.|\n)*`seed` must be a"
+    ):
+        FlaxBartModel(CONFIG, input_shape=shape, seed=seed, _do_init=False)
+
+
+@pytest.mark.parametrize("seed", [3, np.int64(3), jnp.array(3)])
+def test_a_seed_is_a_whole_number_of_any_library(seed: Any) -> None:
+    model = FlaxBartModel(CONFIG, input_shape=[np.int64(1), 2], seed=seed, _do_init=False)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(model.key, jax.random.PRNGKey(3))
+
+
+def test_what_is_drawn_is_what_a_pass_would_draw(model: Any) -> None:
+    ids = jnp.zeros((1, 1), jnp.int32)
+    passed = model.module.init({"params": model.key}, ids, None, ids)["params"]
+    jax.tree_util.tree_map(np.testing.assert_array_equal, passed, model.params)
 
 
 def test_layers_run_again_when_asked(model: Any) -> None:

@@ -74,6 +74,14 @@ def test_parameters_that_the_config_does_not_describe_are_not_saved(tmp_path: Pa
         model.save_pretrained(tmp_path / "saved", params=params)
     with pytest.raises(CheckpointError, match="`params` must hold parameters, but is empty"):
         model.save_pretrained(tmp_path / "saved", params={})
+    width = model.config.d_model
+    fc1 = {"kernel": np.zeros((model.config.encoder_ffn_dim, width), np.float32)}  # as PyTorch turns it
+    params = {"model": {"encoder": {"layers": {"0": {"fc1": fc1}}}}, "final_logits_bias": np.zeros((1, 5), np.float32)}
+    wanted = (
+        rf"fc1/kernel` must have shape \({width}, {model.config.encoder_ffn_dim}\), but has(.|\n)*`final_logits_bias`"
+    )
+    with pytest.raises(CheckpointError, match=wanted):
+        model.save_pretrained(tmp_path / "saved", params=params)
     assert not (tmp_path / "saved").exists()
 
 

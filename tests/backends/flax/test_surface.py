@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bartleby.errors import LengthError, OptionError, ShapeError, VocabularyError
+from bartleby.errors import ArgumentError, LengthError, OptionError, ShapeError, VocabularyError
 from bartleby.family import masks
+from bartleby.family.config import BartConfig, BlenderbotSmallConfig
 from tests.parity.random_models import MODEL_TYPES, POSITIONS, VOCABULARY, random_batch, seeded
 
 pytest.importorskip("flax", reason='the Flax wing is not installed: pip install "bartleby[flax]"')
@@ -201,6 +202,19 @@ def test_bad_input_is_refused_by_name(
 ) -> None:
     with pytest.raises(error, match=message):
         writer.model(*arguments, params=writer.params)
+
+
+def test_arguments_that_are_missing_or_unknown_are_told(writer: Known) -> None:
+    alone = models.FlaxBartForCausalLM(BartConfig(d_model=16), _do_init=False)
+    small = models.FlaxBlenderbotSmallForConditionalGeneration(BlenderbotSmallConfig(d_model=16), _do_init=False)
+    for call in (writer.model, writer.model.encode, alone):
+        with pytest.raises(ArgumentError, match=r"`input_ids` must be given(.|\n)*`labels` is no argument"):
+            call(labels=IDS)
+    for call in (writer.model.decode, small.decode):
+        with pytest.raises(ArgumentError, match="`encoder_outputs` must be given"):
+            call(IDS)
+    with pytest.raises(ArgumentError, match=r"model\(\*\*inputs\)"):
+        writer.model({"input_ids": IDS})
 
 
 def test_a_cache_needs_positions_and_a_source_of_as_many_rows(writer: Known) -> None:

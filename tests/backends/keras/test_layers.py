@@ -68,7 +68,7 @@ def test_positions_skip_the_first_rows_and_end() -> None:
     np.testing.assert_array_equal(positions.call((1, 1), position_ids=5), table[7])
     with pytest.raises(LengthError, match="has 7 tokens, but this model has 6 positions"):
         positions.call((1, 7))
-    with pytest.raises(LengthError, match="has 8 tokens"):
+    with pytest.raises(LengthError, match="beyond the last, 5, but hold 7"):
         positions.call((1, 1), position_ids=np.array([7]))
 
 

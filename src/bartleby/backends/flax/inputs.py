@@ -5,18 +5,33 @@ Inside `jit`, `grad` and `vmap` only shapes are known. There an id outside the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bartleby.errors import ConfigError, LengthError, OptionError, ShapeError, VocabularyError
+from bartleby.errors import (
+    ArgumentError,
+    ConfigError,
+    LengthError,
+    OptionError,
+    ShapeError,
+    VocabularyError,
+    raise_all,
+)
 from bartleby.family.config import PreTrainedConfig
 from bartleby.family.masks import IGNORED_LABEL
 from bartleby.family.reference import check_ids, check_length
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+OF_LOSS = " Compute the loss from `logits`, as with optax.softmax_cross_entropy_with_integer_labels(logits, labels)."
 
 DROPOUTS = (
     "dropout",
@@ -28,12 +43,41 @@ DROPOUTS = (
 )
 
 
+def explained(function: Call) -> Call:
+    """Let a method say which arguments it lacks or does not know, and what may have been meant.
+
+    Raises: ArgumentError, which is the TypeError that Python would raise, with all of them.
+    """
+    parameters = [*inspect.signature(function).parameters.values()][1:]
+    names = [each.name for each in parameters]
+    needed = [each.name for each in parameters if each.default is each.empty]
+
+    @functools.wraps(function)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        faults = [f"`{name}` must be given." for name in needed[len(args) :] if name not in kwargs]
+        faults += [_unknown(name, names) for name in kwargs if name not in names]
+        raise_all(ArgumentError, faults, function.__name__)
+        return function(self, *args, **kwargs)
+
+    return cast(Call, checked)
+
+
+def _unknown(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = OF_LOSS if name == "labels" else f" Did you mean `{near[0]}`?" if near else ""
+    return f"`{name}` is no argument of this model.{hint}"
+
+
 def token_ids(name: str, given: Any, config: PreTrainedConfig, start: Any = 0) -> Array:
     """Ids (b, t), which stand at `start` and behind it.
 
-    Raises: ShapeError, VocabularyError or LengthError if the model cannot read them.
+    Raises: ArgumentError, ShapeError, VocabularyError or LengthError if the model cannot read them.
     """
+    if isinstance(given, Mapping):
+        raise ArgumentError(f"`{name}` must be ids, but is a dict. Pass what it holds with `**`: model(**inputs).")
     value = given if _is_array(given) else np.asarray(given)
+    if value.dtype.kind in "US":
+        raise VocabularyError(f"`{name}` must hold ids, not text. Encode it with the tokenizer first.")
     if value.ndim != 2:
         raise ShapeError(f"`{name}` must have 2 axes (batch, length), but has shape {tuple(value.shape)}.")
     if not value.size:
@@ -73,7 +117,9 @@ def positions(name: str, given: Any, ids: Array, config: PreTrainedConfig) -> Ar
         raise ShapeError(f"`{name}` must have shape {tuple(ids.shape)}, but has {tuple(value.shape)}.")
     if is_known(value) and value.size:
         numbers = np.asarray(value)
-        check_length(int(numbers.max()) + 1, config)
+        last = config.max_position_embeddings - 1
+        if int(numbers.max()) > last:
+            raise LengthError(f"`{name}` must not be beyond the last position, {last}, but holds {numbers.max()}.")
         if int(numbers.min()) < 0:
             raise LengthError(f"`{name}` must not be negative, but holds {numbers.min()}.")
     return jnp.asarray(value, jnp.int32)

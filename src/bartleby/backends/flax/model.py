@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax.core import unfreeze
 from flax.errors import (
@@ -53,7 +54,13 @@ class Model(FlaxPreTrainedModel):
         **kwargs: Any,
     ) -> None:
         """With `_do_init=False` it holds no parameters: make them with `init_weights`, pass them as `params`."""
-        _check(config, dtype, self.module_class, kwargs)
+        if not isinstance(config, self.config_class):
+            raise ConfigError(
+                f"{type(self).__name__} needs a {self.config_class.__name__}, but was given a {type(config).__name__}."
+            )
+        config.check_buildable()
+        _check_options(type(self).__name__, input_shape, seed, dtype)
+        _check_known(self.module_class, kwargs)
         self._config = config
         self._module = self.module_class(config=config, dtype=dtype, **kwargs)
         self.key = jax.random.PRNGKey(seed)
@@ -94,8 +101,7 @@ class Model(FlaxPreTrainedModel):
     def params(self, params: Params) -> None:
         self._check_initialized()
         plain = unfreeze(params)
-        missing = sorted("/".join(path) for path in self.required_params - set(flatten_dict(plain)))
-        raise_all(OptionError, [f"`{name}` is missing." for name in missing], "params")
+        raise_all(OptionError, _misfits(plain, self.params_shape_tree), "params")
         self._params = plain
 
     def _check_initialized(self) -> None:
@@ -107,7 +113,8 @@ class Model(FlaxPreTrainedModel):
 
     def init_weights(self, rng: Array, input_shape: tuple[int, ...] = (1, 1), params: Params | None = None) -> Params:
         """Random parameters; where `params` are given, only what they lack is random."""
-        drawn = self.module.init({"params": rng}, *self._first_inputs(input_shape))["params"]
+        shapes = jax.eval_shape(lambda: self._first_inputs(input_shape))
+        drawn = self.module.lazy_init({"params": rng}, *shapes)["params"]  # draws only: a pass would be compiled first
         if params is None:
             return unfreeze(drawn)
         return unflatten_dict({**flatten_dict(unfreeze(drawn)), **flatten_dict(unfreeze(params))})
@@ -164,12 +171,37 @@ def _is_floating(dtype: Any) -> bool:
         return False
 
 
-def _check(config: Any, dtype: Any, module_class: type[nn.Module], others: dict[str, Any]) -> None:
-    if not isinstance(config, PreTrainedConfig):
-        raise ConfigError(f"`config` must be a configuration, but is {type(config).__name__}.")
-    config.check_buildable()
+def _check_options(model: str, input_shape: Any, seed: Any, dtype: Any) -> None:
+    """Raises: OptionError with all of the constructor's options that cannot be."""
+    faults = []
+    sizes = input_shape if isinstance(input_shape, tuple | list) else ()
+    if len(sizes) != 2 or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
+        faults.append(f"`input_shape` must be (rows, tokens), such as (1, 1), but is {input_shape!r:.80}.")
+    is_number = isinstance(seed, int | np.integer | np.ndarray | Array) and np.ndim(seed) == 0
+    if not is_number or not jnp.issubdtype(jnp.result_type(seed), jnp.integer):
+        faults.append(f"`seed` must be a whole number, such as 0, but is {seed!r:.80}.")
     if not _is_floating(dtype):
-        raise OptionError(f"`dtype` must be a type of floating-point numbers, but is {dtype!s:.80}.")
+        faults.append(f"`dtype` must be a type of floating-point numbers, but is {dtype!s:.80}.")
+    raise_all(OptionError, faults, model)
+
+
+def _check_known(module_class: type[nn.Module], others: dict[str, Any]) -> None:
     known = set(module_class.__dataclass_fields__) - {"config", "dtype", "parent", "name"}
     faults = [f"`{name}` is no argument of this model. Set it in the configuration." for name in set(others) - known]
     raise_all(ArgumentError, faults, "__init__")
+
+
+def _misfits(params: Any, shapes: Params) -> list[str]:
+    """What a tree lacks, has too much, or has in another shape."""
+    if not isinstance(params, dict):
+        return [f"`params` must be a nested dict like `params_shape_tree`, but is {type(params).__name__}."]
+    given = {"/".join(map(str, path)): jnp.shape(leaf) for path, leaf in flatten_dict(params).items()}
+    wanted = {"/".join(path): leaf.shape for path, leaf in flatten_dict(shapes).items()}
+    faults = [f"`{name}` is missing." for name in sorted(wanted.keys() - given.keys())]
+    faults += [f"`{name}` is no parameter of this model." for name in sorted(given.keys() - wanted.keys())]
+    shared = sorted(given.keys() & wanted.keys())
+    return faults + [
+        f"`{name}` must have shape {wanted[name]}, but has {given[name]}."
+        for name in shared
+        if given[name] != wanted[name]
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 from jax import Array
 
 from bartleby.backends.flax import causal, heads, model, modeling, readers, surface, writing
-from bartleby.backends.flax.inputs import shift_tokens_right
+from bartleby.backends.flax.inputs import explained, shift_tokens_right
 from bartleby.backends.flax.model import Params
 from bartleby.backends.flax.outputs import ModelOutput
 from bartleby.family.config import BartConfig, BlenderbotConfig, BlenderbotSmallConfig
@@ -110,6 +110,7 @@ class FlaxBlenderbotSmallModel(FlaxBlenderbotSmallPreTrainedModel, surface.Encod
 class FlaxBlenderbotSmallForConditionalGeneration(FlaxBlenderbotSmallPreTrainedModel, writing.Writer):
     """Blenderbot-Small that replies."""
 
+    @explained
     def decode(  # published so: `deterministic` stands where the others have `train`
         self,
         decoder_input_ids: Any,

@@ -61,16 +61,22 @@ class Saving(Loading, NotUploaded):
     def _stored(self, params: Mapping[str, Any]) -> dict[str, StoredTensor]:
         """Canonical name -> tensor for a tree of parameters.
 
-        Raises: CheckpointError if it has some that the model does not know.
+        Raises: CheckpointError if it has some that the model does not know, or of another shape.
         """
         bare = self.table_head == "none"
         table = parameter_table(self.config, self.table_head)
-        names = {to_flax(parameter.name, bare): parameter.name for parameter in table if parameter.tied_to is None}
+        known = {to_flax(parameter.name, bare): parameter for parameter in table if parameter.tied_to is None}
         flat = flatten_dict(unfreeze(params), sep="/")
-        strays = [f"`{name}` is in the parameters, but not in the config." for name in flat if name not in names]
+        strays = [f"`{name}` is in the parameters, but not in the config." for name in flat if name not in known]
         strays += [] if flat else ["`params` must hold parameters, but is empty."]
+        wanted = {name: _as_here(name, known[name].shape) for name in flat.keys() & known.keys()}
+        strays += [
+            f"`{name}` must have shape {wanted[name]}, but has {tuple(array.shape)}."
+            for name, array in flat.items()
+            if name in wanted and tuple(array.shape) != wanted[name]
+        ]
         raise_all(CheckpointError, strays, type(self).__name__)
-        return {names[name]: stored(name, array) for name, array in flat.items()}
+        return {known[name].name: stored(name, array) for name, array in flat.items()}
 
 
 def stored(name: str, array: jax.Array) -> StoredTensor:
@@ -78,6 +84,10 @@ def stored(name: str, array: jax.Array) -> StoredTensor:
     dtype = np.dtype(array.dtype).name
     tensor = StoredTensor("", tuple(array.shape), dtype, partial(_raw, array), place=id(array))
     return turned(tensor) if is_turned(name) else tensor
+
+
+def _as_here(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape[::-1] if is_turned(name) else shape
 
 
 def _raw(array: jax.Array) -> Array:

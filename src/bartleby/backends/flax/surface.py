@@ -28,6 +28,7 @@ class EncoderDecoder(Remembering):
         ids = jnp.zeros(input_shape, jnp.int32).at[..., -1].set(eos[0] if isinstance(eos, list | tuple) else eos or 0)
         return ids, None, ids
 
+    @inputs.explained
     def __call__(
         self,
         input_ids: Any,
@@ -68,6 +69,7 @@ class EncoderDecoder(Remembering):
         )
         return as_asked(output, config, return_dict)
 
+    @inputs.explained
     def encode(
         self,
         input_ids: Any,
@@ -93,6 +95,7 @@ class EncoderDecoder(Remembering):
         )
         return as_asked(output, self.config, return_dict)
 
+    @inputs.explained
     def decode(
         self,
         decoder_input_ids: Any,

@@ -118,6 +118,7 @@ class LanguageModel(Stepping):
         # Encoder states too: attention to them has parameters, whether they are given later or not.
         return jnp.zeros(input_shape, jnp.int32), None, None, jnp.zeros((*input_shape, self.config.d_model))
 
+    @inputs.explained
     def __call__(
         self,
         input_ids: Any,

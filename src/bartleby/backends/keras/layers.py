@@ -157,7 +157,7 @@ class LearnedPositions(keras.layers.Embedding):
         if lowest < 0:
             raise LengthError(f"Positions must not be negative, but hold {lowest}.")
         if highest >= limit:
-            raise _too_long(highest + 1, limit)
+            raise LengthError(f"Positions must not be beyond the last, {limit - 1}, but hold {highest}.")
         return tf.gather(table, places + self.offset)
 
 
