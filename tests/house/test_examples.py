@@ -22,7 +22,6 @@ def test_an_example_trains_saves_and_answers(name, frameworks, file, root, tiny_
     example = runpy.run_path(str(root / "examples" / f"{name}.py"))
     losses = example["main"](str(tmp_path / "tuned"), str(tiny_chat), steps=4)
     assert len(losses) == 4
-    assert losses == sorted(losses, reverse=True)
     assert losses[-1] < losses[0]
     assert (tmp_path / "tuned" / file).is_file()
     assert capsys.readouterr().out.count("bartleby:") == len(example["LINES"])
