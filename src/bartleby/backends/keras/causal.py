@@ -6,7 +6,7 @@ import copy
 from typing import Any, ClassVar
 
 import keras
-import tensorflow as tf
+from keras import ops
 
 from bartleby.backends.keras.generation import GenerationMixin
 from bartleby.backends.keras.inputs import unpack_inputs
@@ -76,7 +76,7 @@ class CausalLM(GenerationMixin, Model):
     def lm_logits(self, hidden: Tensor) -> Tensor:
         """Scores of every token; (b, t, d) -> (b, t, v)."""
         if self.lm_head is None:
-            return tied_scores(hidden, tf.convert_to_tensor(self.model.decoder.embed_tokens.embeddings))
+            return tied_scores(hidden, ops.convert_to_tensor(self.model.decoder.embed_tokens.embeddings))
         return self.lm_head.call(hidden)
 
     def hf_compute_loss(self, labels: Tensor, logits: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class CausalLM(GenerationMixin, Model):
         """The arguments of the next pass: the ids the past does not know yet, and what stays as it is."""
         return {
             "input_ids": new_ids(input_ids, past_key_values),
-            "attention_mask": tf.ones_like(input_ids) if attention_mask is None else attention_mask,
+            "attention_mask": ops.ones_like(input_ids) if attention_mask is None else attention_mask,
             "past_key_values": past_key_values,
             "use_cache": use_cache,
             **kwargs,
@@ -158,7 +158,7 @@ class CausalLM(GenerationMixin, Model):
         Shapes: ids (r, t), source_mask (b, s), prompt_mask (r, T) -> (r, v) in float32.
         """
         hidden, cache = self.model.decoder.step(ids, start, cache, source_mask, prompt_mask)
-        return tf.cast(self.lm_logits(hidden)[:, 0], tf.float32), cache
+        return ops.cast(self.lm_logits(hidden)[:, 0], "float32"), cache
 
     def reorder_cache(self, cache: Cache, rows: Tensor) -> Cache:
         """The cache of other rows; (r)."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bartleby.backends.keras.portable import require_tensorflow
 from bartleby.errors import CheckpointError
 
 Signatures = Mapping[str, Any] | Callable[..., Any]
@@ -45,6 +46,7 @@ def export(model: Any, folder: str, signatures: Signatures | None = None) -> Non
 
     Raises: CheckpointError if the disk refuses.
     """
+    require_tensorflow("A SavedModel")
     place = Path(folder)
     temporary = place.with_name(f".saving-{secrets.token_hex(4)}")
     try:

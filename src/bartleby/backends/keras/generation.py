@@ -28,6 +28,7 @@ from bartleby.backends.keras.decoding.programs import Programs, search_whole
 from bartleby.backends.keras.decoding.recording import RecordingReader, wants_more
 from bartleby.backends.keras.decoding.task import room_of, search_of, seeded_noise
 from bartleby.backends.keras.outputs import ModelOutput
+from bartleby.backends.keras.portable import require_tensorflow
 from bartleby.errors import OptionError
 from bartleby.generation.compiled.rules import Processor
 from bartleby.generation.compiled.task import Written
@@ -63,6 +64,7 @@ class GenerationMixin(DecodingOptions):
         the longest, or `max_length` inside a graph; all that is asked for with `return_dict_in_generate`.
         Raises: OptionError, VocabularyError, LengthError or ShapeError before anything is computed.
         """
+        require_tensorflow("`generate`")
         processors = _checked(logits_processor)
         if inputs is not None and kwargs.get("input_ids") is not None:
             raise OptionError("`inputs` and `input_ids` are two names of one thing. Give only one of them.")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import keras
-import tensorflow as tf
+from keras import ops
 
 from bartleby.backends.keras.generation import GenerationMixin
 from bartleby.backends.keras.inputs import unpack_inputs
@@ -19,6 +19,7 @@ from bartleby.backends.keras.model import Model
 from bartleby.backends.keras.modeling import Cache, Decoder, Encoder, token_embedding
 from bartleby.backends.keras.outputs import TFSeq2SeqLMOutput, TFSeq2SeqModelOutput, as_asked, rest_of
 from bartleby.backends.keras.passing import encoder_output, new_ids, next_places, reordered, shift_tokens_right
+from bartleby.backends.keras.portable import require_tensorflow
 from bartleby.errors import ShapeError
 from bartleby.family.config import PreTrainedConfig
 from bartleby.family.masks import IGNORED_LABEL
@@ -188,7 +189,7 @@ class ConditionalGeneration(GenerationMixin, HeadedModel):
         return {"final_logits_bias": self.final_logits_bias}
 
     def set_bias(self, value: Mapping[str, Any]) -> None:
-        renew_variable(self, "final_logits_bias", tf.convert_to_tensor(value["final_logits_bias"]))
+        renew_variable(self, "final_logits_bias", ops.convert_to_tensor(value["final_logits_bias"]))
 
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
         """The decoder inputs that teach `labels`; (b, t) -> (b, t)."""
@@ -197,10 +198,10 @@ class ConditionalGeneration(GenerationMixin, HeadedModel):
     def lm_logits(self, hidden: Tensor) -> Tensor:
         """Scores of every token; (b, t, d) -> (b, t, v)."""
         if self.lm_head is None:
-            scores = tied_scores(hidden, tf.convert_to_tensor(self.model.shared.embeddings))
+            scores = tied_scores(hidden, ops.convert_to_tensor(self.model.shared.embeddings))
         else:
             scores = self.lm_head.call(hidden)
-        return scores + tf.convert_to_tensor(self.final_logits_bias)
+        return scores + ops.convert_to_tensor(self.final_logits_bias)
 
     def hf_compute_loss(self, labels: Tensor, logits: Tensor) -> Tensor:
         """The loss of each label that is not -100; (b, t), (b, t, v) -> (n)."""
@@ -234,7 +235,8 @@ class ConditionalGeneration(GenerationMixin, HeadedModel):
         """
         if labels is not None:
             use_cache = False
-            labels = tf.where(tf.equal(labels, self.config.pad_token_id), IGNORED_LABEL, labels)
+            require_tensorflow("`labels`")
+            labels = ops.where(ops.equal(labels, self.config.pad_token_id), IGNORED_LABEL, labels)
             if decoder_input_ids is None and decoder_inputs_embeds is None:
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         outputs: Any = self.model.call(
@@ -308,7 +310,7 @@ class ConditionalGeneration(GenerationMixin, HeadedModel):
         Shapes: ids (r, t), source_mask (b, s), prompt_mask (r, T) -> (r, v) in float32.
         """
         hidden, cache = self.model.decoder.step(ids, start, cache, source_mask, prompt_mask)
-        return tf.cast(self.lm_logits(hidden)[:, 0], tf.float32), cache
+        return ops.cast(self.lm_logits(hidden)[:, 0], "float32"), cache
 
     def reorder_cache(self, cache: Cache, rows: Tensor) -> Cache:
         """The cache of other rows; (r)."""

@@ -10,7 +10,9 @@ from typing import Any, TypeVar, cast
 
 import keras
 import tensorflow as tf
+from keras import ops
 
+from bartleby.backends.keras.portable import IS_TENSORFLOW, dtype_of, is_whole, rank_of
 from bartleby.errors import ArgumentError, ShapeError, VocabularyError, raise_all
 
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -141,18 +143,20 @@ def _tensors(name: str, value: Any) -> Any:
     if value is None or name in (*BUNDLES, *SWITCHES, *PLAIN):
         return value
     try:
-        tensor = tf.convert_to_tensor(value)
+        tensor = (
+            tf.convert_to_tensor(value) if IS_TENSORFLOW else ops.convert_to_tensor(value)
+        )  # Keras passes ragged ones
     except (TypeError, ValueError) as error:
         raise ArgumentError(_no_tensor(name, value)) from error
     if name in IDS:
         _check_ids(name, tensor)
-    return tf.cast(tensor, tf.int32) if tensor.dtype == tf.int64 else tensor
+    return ops.cast(tensor, "int32") if dtype_of(tensor) == "int64" else tensor
 
 
 def _check_ids(name: str, ids: Any) -> None:
-    if not ids.dtype.is_integer:
-        raise VocabularyError(f"`{name}` must hold whole numbers, but is {ids.dtype.name}. Use the tokenizer's ids.")
-    if ids.shape.rank is not None and (ids.shape.rank != 2 or 0 in ids.shape):
+    if not is_whole(ids):
+        raise VocabularyError(f"`{name}` must hold whole numbers, but is {dtype_of(ids)}. Use the tokenizer's ids.")
+    if rank_of(ids) is not None and (rank_of(ids) != 2 or 0 in ids.shape):
         raise ShapeError(
             f"`{name}` must have 2 axes (batch, length), neither of them empty, but has shape {tuple(ids.shape)}."
         )

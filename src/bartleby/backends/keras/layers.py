@@ -13,11 +13,11 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from bartleby.backends.keras.activations import ACTIVATIONS
 from bartleby.backends.keras.masks import Size
+from bartleby.backends.keras.portable import drop, dtype_of, is_concrete, times_transposed
 from bartleby.errors import ConfigError, LengthError, ShapeError, VocabularyError
 from bartleby.family.architecture import architecture_of
 from bartleby.family.config import PreTrainedConfig
@@ -28,6 +28,7 @@ WithWeights = tuple[Tensor, ...]
 """What a sub-layer makes, and behind it what it lets be seen."""
 
 NORM_EPSILON = 1e-5
+LARGEST_HALF = 65504.0 - 1000
 
 
 class LayerCache(NamedTuple):
@@ -95,29 +96,29 @@ class TokenEmbedding(keras.layers.Embedding):
 
         Inside a graph such an id becomes NaN: XLA would read the nearest row instead.
         """
-        if not tf.executing_eagerly():
-            has_row = (inputs >= 0) & (inputs < self.input_dim)
-            vectors = tf.where(has_row[..., None], tf.gather(self.embeddings, inputs), math.nan)
-            return tf.cast(vectors, self.compute_dtype)
-        if isinstance(inputs, tf.__internal__.EagerTensor) and inputs.shape.num_elements():
-            low, high = int(tf.reduce_min(inputs)), int(tf.reduce_max(inputs))
+        if not is_concrete(inputs):
+            has_row = ops.logical_and(inputs >= 0, inputs < self.input_dim)
+            vectors = ops.where(has_row[..., None], ops.take(self.embeddings, inputs, axis=0), math.nan)
+            return ops.cast(vectors, self.compute_dtype)
+        if math.prod(inputs.shape):
+            low, high = int(ops.min(inputs)), int(ops.max(inputs))
             if low < 0 or high >= self.input_dim:
                 raise VocabularyError(
                     f"Token ids must lie between 0 and {self.input_dim - 1}, the rows of the embedding table, but are "
                     f"between {low} and {high}. Use the tokenizer of this checkpoint."
                 )
-        return tf.cast(tf.gather(self.embeddings, inputs), self.compute_dtype)
+        return ops.cast(ops.take(self.embeddings, inputs, axis=0), self.compute_dtype)
 
 
 def tied_scores(hidden: Tensor, table: Tensor) -> Tensor:
     """Scores of every token by its own vector; (r, t, d), (v, d) -> (r, t, v)."""
     rows, length, width = ops.shape(hidden)
-    flat = tf.reshape(hidden, (-1, width))
+    flat = ops.reshape(hidden, (-1, width))
     if isinstance(length, int) and length == 1:  # few rows times a long table: three times as fast this way round
-        scores = tf.transpose(tf.matmul(table, flat, transpose_b=True))
+        scores = ops.transpose(times_transposed(table, flat))
     else:
-        scores = tf.matmul(flat, table, transpose_b=True)
-    return tf.reshape(scores, (rows, length, ops.shape(table)[0]))
+        scores = times_transposed(flat, table)
+    return ops.reshape(scores, (rows, length, ops.shape(table)[0]))
 
 
 class LearnedPositions(keras.layers.Embedding):
@@ -137,28 +138,28 @@ class LearnedPositions(keras.layers.Embedding):
         Shapes: input_shape is (b, t, …); position_ids (), (t) or (b, t).
         """
         length, limit = input_shape[1], self.input_dim - self.offset
-        table = tf.cast(tf.convert_to_tensor(self.embeddings), self.compute_dtype)
+        table = ops.cast(ops.convert_to_tensor(self.embeddings), self.compute_dtype)
         if position_ids is not None:
-            return self._vectors_at(tf.convert_to_tensor(position_ids), table)
+            return self._vectors_at(ops.convert_to_tensor(position_ids), table)
         if isinstance(length, int) and isinstance(past_key_values_length, int):
             if past_key_values_length + length > limit:
                 raise _too_long(past_key_values_length + length, limit)
             first = self.offset + past_key_values_length
             return table[first : first + length]
-        return tf.gather(table, tf.range(length) + (past_key_values_length + self.offset))
+        return ops.take(table, ops.arange(length, dtype="int32") + (past_key_values_length + self.offset), axis=0)
 
     def _vectors_at(self, places: Tensor, table: Tensor) -> Tensor:
         """Those of places that can be looked at, else NaN where there is no such place: see `TokenEmbedding`."""
         limit = self.input_dim - self.offset
-        if not isinstance(places, tf.__internal__.EagerTensor):
-            is_there = (places >= 0) & (places < limit)
-            return tf.where(is_there[..., None], tf.gather(table, places + self.offset), math.nan)
-        lowest, highest = int(tf.reduce_min(places)), int(tf.reduce_max(places))
+        if not is_concrete(places):
+            is_there = ops.logical_and(places >= 0, places < limit)
+            return ops.where(is_there[..., None], ops.take(table, places + self.offset, axis=0), math.nan)
+        lowest, highest = int(ops.min(places)), int(ops.max(places))
         if lowest < 0:
             raise LengthError(f"Positions must not be negative, but hold {lowest}.")
         if highest >= limit:
             raise LengthError(f"Positions must not be beyond the last, {limit - 1}, but hold {highest}.")
-        return tf.gather(table, places + self.offset)
+        return ops.take(table, places + self.offset, axis=0)
 
 
 def _too_long(length: int, limit: int) -> LengthError:
@@ -220,14 +221,14 @@ class Attention(keras.layers.Layer):
             keys, values = key_value_states if is_made else self.keys_and_values(key_value_states)
         beams = _beams(query, keys)
         query = _fold_beams(query, beams)
-        scores = finite(tf.matmul(query, keys, transpose_b=True))
+        scores = finite(times_transposed(query, keys))
         if attention_mask is not None:
             scores += attention_mask
-        weights = tf.cast(tf.nn.softmax(tf.cast(scores, exact(scores.dtype))), scores.dtype)
+        weights = ops.cast(ops.softmax(ops.cast(scores, exact(dtype_of(scores)))), dtype_of(scores))
         if layer_head_mask is not None:
-            heads = tf.gather(layer_head_mask, self.heads_left)
-            weights *= tf.reshape(tf.cast(heads, weights.dtype), (1, -1, 1, 1))
-        mixed = _unfold_beams(tf.matmul(dropped(weights, self.dropout, training), values), beams)
+            heads = ops.take(layer_head_mask, self.heads_left, axis=0)
+            weights *= ops.reshape(ops.cast(heads, dtype_of(weights)), (1, -1, 1, 1))
+        mixed = _unfold_beams(ops.matmul(dropped(weights, self.dropout, training), values), beams)
         return self.out_proj.call(self._join(mixed)), _unfold_beams(weights, beams), (keys, values)
 
     def keys_and_values(self, states: Tensor) -> KeysAndValues:
@@ -240,22 +241,22 @@ class Attention(keras.layers.Layer):
         if past is None:
             return new
         if start is None:
-            return tf.concat([past[0], new[0]], axis=2), tf.concat([past[1], new[1]], axis=2)
+            return ops.concatenate([past[0], new[0]], axis=2), ops.concatenate([past[1], new[1]], axis=2)
         place = (0, 0, start, 0)
         return ops.slice_update(past[0], place, new[0]), ops.slice_update(past[1], place, new[1])
 
     def _split(self, states: Tensor) -> Tensor:
         rows, length, _ = ops.shape(states)
         if isinstance(length, int) and length == 1:  # (r, 1, h·k) lies in memory as (r, h, 1, k) does
-            return tf.reshape(states, (rows, self.num_heads, 1, self.head_dim))
-        apart = tf.reshape(states, (rows, length, self.num_heads, self.head_dim))
-        return tf.transpose(apart, (0, 2, 1, 3))  # (r, t, h, k) -> (r, h, t, k)
+            return ops.reshape(states, (rows, self.num_heads, 1, self.head_dim))
+        apart = ops.reshape(states, (rows, length, self.num_heads, self.head_dim))
+        return ops.transpose(apart, (0, 2, 1, 3))  # (r, t, h, k) -> (r, h, t, k)
 
     def _join(self, mixed: Tensor) -> Tensor:
         rows, _, length, _ = ops.shape(mixed)
         if not (isinstance(length, int) and length == 1):
-            mixed = tf.transpose(mixed, (0, 2, 1, 3))
-        return tf.reshape(mixed, (rows, length, self.num_heads * self.head_dim))
+            mixed = ops.transpose(mixed, (0, 2, 1, 3))
+        return ops.reshape(mixed, (rows, length, self.num_heads * self.head_dim))
 
     def prune_heads(self, heads: Iterable[int]) -> None:
         """Take these heads out, with their rows and columns; they are counted as in the whole layer.
@@ -276,11 +277,11 @@ class Attention(keras.layers.Layer):
 
 def _kept(old: Linear, columns: list[int], axis: int) -> Linear:
     """The projection with only these of its inputs (axis 0) or outputs (1)."""
-    kernel = tf.gather(old.kernel, columns, axis=axis)
+    kernel = ops.take(old.kernel, columns, axis=axis)
     new = Linear(kernel.shape[0], kernel.shape[1], std=0.0, name=old.name, use_bias=old.use_bias)
     new.kernel.assign(kernel)
     if old.use_bias:
-        new.bias.assign(old.bias if axis == 0 else tf.gather(old.bias, columns))
+        new.bias.assign(old.bias if axis == 0 else ops.take(old.bias, columns, axis=0))
     new.trainable = old.trainable
     return new
 
@@ -304,8 +305,8 @@ def _fold_beams(query: Tensor, beams: Size) -> Tensor:
     if isinstance(beams, int) and beams == 1:
         return query
     rows, heads, length, width = ops.shape(query)
-    apart = tf.transpose(tf.reshape(query, (rows // beams, beams, heads, length, width)), (0, 2, 1, 3, 4))
-    return tf.reshape(apart, (rows // beams, heads, beams * length, width))
+    apart = ops.transpose(ops.reshape(query, (rows // beams, beams, heads, length, width)), (0, 2, 1, 3, 4))
+    return ops.reshape(apart, (rows // beams, heads, beams * length, width))
 
 
 def _unfold_beams(mixed: Tensor, beams: Size) -> Tensor:
@@ -313,26 +314,23 @@ def _unfold_beams(mixed: Tensor, beams: Size) -> Tensor:
     if isinstance(beams, int) and beams == 1:
         return mixed
     sources, heads, queries, width = ops.shape(mixed)
-    apart = tf.transpose(tf.reshape(mixed, (sources, heads, beams, queries // beams, width)), (0, 2, 1, 3, 4))
-    return tf.reshape(apart, (sources * beams, heads, queries // beams, width))
+    apart = ops.transpose(ops.reshape(mixed, (sources, heads, beams, queries // beams, width)), (0, 2, 1, 3, 4))
+    return ops.reshape(apart, (sources * beams, heads, queries // beams, width))
 
 
-def exact(dtype: tf.DType) -> tf.DType:
+def exact(dtype: str) -> str:
     """At least float32, for sums in which halves lose too much."""
-    return tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 def finite(hidden: Tensor) -> Tensor:
     """Halves held back from overflowing."""
-    if hidden.dtype != tf.float16:
-        return hidden
-    limit = tf.float16.max - 1000
-    return tf.clip_by_value(hidden, -limit, limit)
+    return ops.clip(hidden, -LARGEST_HALF, LARGEST_HALF) if dtype_of(hidden) == "float16" else hidden
 
 
 def dropped(hidden: Tensor, rate: float, training: bool) -> Tensor:
     """Some of it zero in training, the rest scaled up."""
-    return tf.nn.dropout(hidden, rate) if training and rate else hidden
+    return drop(hidden, rate) if training and rate else hidden
 
 
 class Layer(keras.layers.Layer):

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
+from bartleby.backends.keras.portable import require_tensorflow
 from bartleby.errors import ShapeError, VocabularyError
 from bartleby.family.config import PreTrainedConfig
 from bartleby.family.masks import IGNORED_LABEL
@@ -22,6 +23,7 @@ def token_loss(labels: Tensor, logits: Tensor) -> Tensor:
     Raises: ShapeError if there is not one label for each token that was scored, VocabularyError for labels that no
         token has, where they can be looked at.
     """
+    require_tensorflow("A loss")
     if not labels.shape.is_compatible_with(logits.shape[:2]):
         raise ShapeError(
             f"`labels` must have one label for each scored token, {tuple(logits.shape[:2])}, but have shape "
@@ -41,6 +43,7 @@ def classification_loss(labels: Tensor, logits: Tensor, config: PreTrainedConfig
     Shapes: labels (b) ints, (b) floats or (b, num_labels), logits (b, num_labels) -> (b).
     Raises: ShapeError for classes that there are no scores of, where the labels can be looked at.
     """
+    require_tensorflow("A loss")
     if config.problem_type is None:
         if config.num_labels == 1:
             config.problem_type = "regression"
@@ -64,6 +67,7 @@ def span_loss(positions: Tensor, logits: Tensor) -> Tensor:
 
     Shapes: positions (b) or (b, 1), logits (b, s) -> (1), since the two ends may ignore different rows.
     """
+    require_tensorflow("A loss")
     places, length = tf.reshape(positions, (-1,)), tf.shape(logits)[1]
     is_inside = places < length
     losses = _cross_entropy(tf.where(is_inside, places, 0), logits)

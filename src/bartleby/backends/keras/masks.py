@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow as tf
+import ml_dtypes
 from keras import ops
 
+from bartleby.backends.keras.portable import dtype_of, rank_of
 from bartleby.errors import ShapeError
 
 Tensor = Any
@@ -22,7 +23,7 @@ def padding_bias(attention_mask: Tensor | None, hidden: Tensor, sources: tuple[S
     """
     if attention_mask is None:
         return None
-    if attention_mask.shape.rank == 4:
+    if rank_of(attention_mask) == 4:
         return _given_bias(attention_mask, hidden)
     rows, keys = sources
     _check_axes(attention_mask, rows)
@@ -43,14 +44,14 @@ def causal_bias(attention_mask: Tensor | None, hidden: Tensor, start: Size, keys
     is_last = isinstance(start, int) and isinstance(new, int) and new == 1 and keys is not None and keys == start + 1
     if attention_mask is None and is_last:
         return None
-    if attention_mask is not None and attention_mask.shape.rank == 4:
+    if attention_mask is not None and rank_of(attention_mask) == 4:
         return _given_bias(attention_mask, hidden)
-    places = tf.range(keys)
-    hidden_from = (places[None, :] > (start + tf.range(new))[:, None])[None, None]  # (1, 1, t, keys)
+    places = ops.arange(keys, dtype="int32")
+    hidden_from = (places[None, :] > (start + ops.arange(new, dtype="int32"))[:, None])[None, None]  # (1, 1, t, keys)
     if attention_mask is not None:
         _check_axes(attention_mask, ops.shape(hidden)[0])
         pads = _pads(_covering(attention_mask, start, new, keys))
-        hidden_from = hidden_from | pads[:, None, None, :]
+        hidden_from = ops.logical_or(hidden_from, pads[:, None, None, :])
     return _bias(hidden_from, hidden)
 
 
@@ -67,17 +68,17 @@ def _covering(attention_mask: Tensor, start: Size, new: Size, keys: Size) -> Ten
 
 
 def _padded(attention_mask: Tensor, more: Size) -> Tensor:
-    return tf.pad(tf.cast(attention_mask, tf.int32), [[0, 0], [0, more]])
+    return ops.pad(ops.cast(attention_mask, "int32"), [[0, 0], [0, more]])
 
 
 def _pads(attention_mask: Tensor) -> Tensor:
     """Where a mask of whole numbers, of truths or of floats says that no token is."""
-    return tf.logical_not(tf.cast(attention_mask, tf.bool))
+    return ops.logical_not(ops.cast(attention_mask, "bool"))
 
 
 def _check_axes(attention_mask: Tensor, rows: Size) -> None:
     """One mask is not taken for all rows: whoever gives one row has mostly forgotten the others."""
-    if attention_mask.shape.rank != 2:
+    if rank_of(attention_mask) != 2:
         raise ShapeError(f"`attention_mask` must have 2 or 4 axes, but has shape {tuple(attention_mask.shape)}.")
     given = attention_mask.shape[0]
     if isinstance(rows, int) and given is not None and given != rows:
@@ -86,7 +87,9 @@ def _check_axes(attention_mask: Tensor, rows: Size) -> None:
 
 def _given_bias(attention_mask: Tensor, hidden: Tensor) -> Tensor:
     """A mask of a caller's with 4 axes: of truths, True where to look, or already numbers to add."""
-    return _bias(~attention_mask, hidden) if attention_mask.dtype == tf.bool else tf.cast(attention_mask, hidden.dtype)
+    if dtype_of(attention_mask) == "bool":
+        return _bias(ops.logical_not(attention_mask), hidden)
+    return ops.cast(attention_mask, dtype_of(hidden))
 
 
 def _bias(ignored: Tensor, hidden: Tensor) -> Tensor:
@@ -94,4 +97,6 @@ def _bias(ignored: Tensor, hidden: Tensor) -> Tensor:
 
     Half of the most negative one, to which a score can be added without leaving the range of a half.
     """
-    return tf.where(ignored, tf.constant(hidden.dtype.min / 2, hidden.dtype), tf.zeros((), hidden.dtype))
+    dtype = dtype_of(hidden)
+    lowest = float(ml_dtypes.finfo(dtype).min) / 2
+    return ops.where(ignored, ops.convert_to_tensor(lowest, dtype), ops.convert_to_tensor(0.0, dtype))

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from bartleby.backends.keras.datasets import Feeding
 from bartleby.backends.keras.inputs import Called, argument_names
+from bartleby.backends.keras.portable import refuse_unknown_backend, require_tensorflow
 from bartleby.backends.keras.pretrained import TFPreTrainedModel
 from bartleby.backends.keras.resizing import Resizing
 from bartleby.backends.keras.teaching import Teaching
@@ -48,6 +49,7 @@ class Model(Called, Teaching, Feeding, Resizing, TFPreTrainedModel):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        refuse_unknown_backend()
         faults = [f"`{key}` is no argument of this model." for key in kwargs]
         if load_weight_prefix is not None:
             faults.append("`load_weight_prefix` must be None: names of weights do not depend on where a model stands.")
@@ -103,6 +105,7 @@ class Model(Called, Teaching, Feeding, Resizing, TFPreTrainedModel):
 
         `input_signature` is the model's own unless given; of other formats, Keras says what they want.
         """
+        require_tensorflow("`export`")
         if format != "tf_saved_model":
             super().export(filepath, format=format, verbose=verbose, **kwargs)
             return

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from bartleby.backends.keras.inputs import Called, unpack_inputs
@@ -36,6 +35,7 @@ from bartleby.backends.keras.outputs import (
     asked,
 )
 from bartleby.backends.keras.past import check_rows, published_past, read_past
+from bartleby.backends.keras.portable import chance, dtype_of, may_have_shape, rank_of
 from bartleby.errors import ShapeError
 from bartleby.family.architecture import EmbeddingNorm, architecture_of
 from bartleby.family.config import PreTrainedConfig
@@ -144,7 +144,7 @@ class Stack(Called):
         given = [each for each in (input_ids, inputs_embeds) if each is not None]
         if len(given) != 1:
             raise ShapeError("Exactly one of token ids and embeddings must be given to a stack, but both or none were.")
-        if given[0].shape.rank != (3 if input_ids is None else 2):
+        if rank_of(given[0]) != (3 if input_ids is None else 2):
             wanted = "ids of shape (batch, length)" if inputs_embeds is None else "vectors of shape (batch, length, d)"
             raise ShapeError(f"A stack reads {wanted}, but was given {tuple(given[0].shape)}.")
         if input_ids is None:
@@ -154,7 +154,7 @@ class Stack(Called):
 
     def _checked_vectors(self, inputs_embeds: Tensor) -> Tensor:
         width = self.config.d_model
-        if not inputs_embeds.shape.is_compatible_with((None, None, width)):
+        if not may_have_shape(inputs_embeds, (None, None, width)):
             raise ShapeError(f"A stack reads vectors of {width} numbers, but was given {tuple(inputs_embeds.shape)}.")
         return inputs_embeds
 
@@ -186,12 +186,12 @@ class Stack(Called):
             return [None] * len(self.layers)
         attention = self.layers[0].self_attn
         wanted = (len(self.layers), attention.embed_dim // attention.head_dim)  # pruned heads keep their places
-        if not mask.shape.is_compatible_with(wanted):
+        if not may_have_shape(mask, wanted):
             raise ShapeError(
                 f"`{name}` must be a tensor of shape (layers, heads), {wanted}, but is {tuple(mask.shape)}. "
                 "Arguments behind the masks are best passed by name."
             )
-        return tf.unstack(mask, num=len(self.layers))
+        return [mask[index] for index in range(len(self.layers))]
 
 
 class Encoder(Stack):
@@ -339,14 +339,14 @@ class Decoder(Stack):
 
     def _empty_layer(self, layer: DecoderLayer, states: Tensor | None, rows: Size, length: Size) -> LayerCache:
         attention = layer.self_attn
-        dtype = self.compute_dtype if states is None else states.dtype
-        nothing = tf.zeros((rows, attention.num_heads, length, attention.head_dim), dtype)
+        dtype = self.compute_dtype if states is None else dtype_of(states)
+        nothing = ops.zeros((rows, attention.num_heads, length, attention.head_dim), dtype)
         return LayerCache(nothing, nothing, *(() if states is None else layer.encoder_attn.keys_and_values(states)))
 
 
 def kept_or_new(hidden: Tensor, new: Tensor, layerdrop: float) -> Tensor:
     """What a layer was given, with probability `layerdrop`, else what it made; drawn anew in every run of a graph."""
-    return tf.where(tf.random.uniform(()) < layerdrop, hidden, new)
+    return ops.where(chance() < layerdrop, hidden, new)
 
 
 def token_embedding(config: PreTrainedConfig, name: str = "shared") -> TokenEmbedding:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import tensorflow as tf
+from keras import ops
 
 from bartleby.backends.keras.layers import LayerCache
 from bartleby.backends.keras.outputs import TFBaseModelOutput
+from bartleby.backends.keras.portable import dtype_of, is_whole, rank_of
 from bartleby.errors import ConfigError, ShapeError, VocabularyError
 from bartleby.family.masks import IGNORED_LABEL
 
@@ -21,14 +22,14 @@ def shift_tokens_right(input_ids: Tensor, pad_token_id: int | None, decoder_star
         raise ConfigError(
             "Moving labels right needs `pad_token_id` and `decoder_start_token_id`; the config lacks one."
         )
-    ids = tf.convert_to_tensor(input_ids)
-    if ids.shape.rank not in (2, None):
+    ids = ops.convert_to_tensor(input_ids)
+    if rank_of(ids) not in (2, None):
         raise ShapeError(f"Ids to move right must have 2 axes (batch, length), but have shape {tuple(ids.shape)}.")
-    if not ids.dtype.is_integer:
-        raise VocabularyError(f"Ids to move right must be whole numbers, but are {ids.dtype.name}.")
-    start = tf.fill((tf.shape(ids)[0], 1), tf.cast(decoder_start_token_id, ids.dtype))
-    shifted = tf.concat([start, ids[:, :-1]], axis=1)
-    return tf.where(tf.equal(shifted, IGNORED_LABEL), tf.cast(pad_token_id, ids.dtype), shifted)
+    if not is_whole(ids):
+        raise VocabularyError(f"Ids to move right must be whole numbers, but are {dtype_of(ids)}.")
+    start = ops.full((ops.shape(ids)[0], 1), decoder_start_token_id, dtype_of(ids))
+    shifted = ops.concatenate([start, ids[:, :-1]], axis=1)
+    return ops.where(ops.equal(shifted, IGNORED_LABEL), ops.convert_to_tensor(pad_token_id, dtype_of(ids)), shifted)
 
 
 def encoder_output(given: Any) -> TFBaseModelOutput:
@@ -53,7 +54,8 @@ def encoder_output(given: Any) -> TFBaseModelOutput:
 def reordered(cache: tuple[LayerCache, ...], rows: Tensor) -> tuple[LayerCache, ...]:
     """Row i becomes what row `rows[i]` was; beams of a source read the same source, which stays."""
     return tuple(
-        layer._replace(keys=tf.gather(layer.keys, rows), values=tf.gather(layer.values, rows)) for layer in cache
+        layer._replace(keys=ops.take(layer.keys, rows, axis=0), values=ops.take(layer.values, rows, axis=0))
+        for layer in cache
     )
 
 
@@ -65,5 +67,5 @@ def new_ids(ids: Tensor, past_key_values: Any) -> Tensor:
 def next_places(ids: Tensor, past_key_values: Any, attention_mask: Tensor | None) -> Tensor:
     """Where the new tokens stand, (), (t) or (b, 1): behind those the mask counts, else behind those the past has."""
     if attention_mask is not None:
-        return tf.cumsum(attention_mask, axis=-1, exclusive=True)[:, -1:]
-    return tf.range(ids.shape[1]) if past_key_values is None else past_key_values[0][0].shape[2]
+        return ops.cumsum(attention_mask, axis=-1)[:, -1:] - attention_mask[:, -1:]
+    return ops.arange(ids.shape[1], dtype="int32") if past_key_values is None else past_key_values[0][0].shape[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow as tf
+from keras import ops
 
 from bartleby.backends.keras.layers import LayerCache
 from bartleby.errors import ShapeError
@@ -14,7 +14,7 @@ Tensor = Any
 
 def published_past(caches: tuple[LayerCache, ...]) -> tuple[Tensor, ...]:
     """Keys and values of the target, stacked; those of the source are made again from its states."""
-    return tuple(tf.stack([cache.keys, cache.values]) for cache in caches)
+    return tuple(ops.stack([cache.keys, cache.values]) for cache in caches)
 
 
 def read_past(past: Any, layers: int) -> tuple[LayerCache, ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from bartleby.backends.keras.heads import HeadedModel
 from bartleby.backends.keras.inputs import unpack_inputs
@@ -18,6 +21,7 @@ from bartleby.backends.keras.outputs import (
     as_asked,
     rest_of,
 )
+from bartleby.backends.keras.portable import IS_TENSORFLOW, dtype_of, is_concrete, may_have_shape
 from bartleby.errors import ShapeError
 from bartleby.family.config import BartConfig, PreTrainedConfig
 
@@ -44,7 +48,7 @@ class ClassificationHead(keras.layers.Layer):
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Shapes: (b, d) -> (b, num_labels)."""
-        inner = tf.tanh(self.dense.call(dropped(inputs, self.pooler_dropout, training)))
+        inner = ops.tanh(self.dense.call(dropped(inputs, self.pooler_dropout, training)))
         return self.out_proj.call(dropped(inner, self.pooler_dropout, training))
 
 
@@ -176,7 +180,8 @@ class QuestionAnswering(HeadedModel):
             return_dict=True,
             training=training,
         )
-        logits = tuple(tf.unstack(self.qa_outputs.call(outputs.last_hidden_state), num=2, axis=-1))
+        scores = self.qa_outputs.call(outputs.last_hidden_state)
+        logits = scores[..., 0], scores[..., 1]
         labels = {"start_position": start_positions, "end_position": end_positions}
         loss = self.hf_compute_loss(labels, logits) if taught else None
         output = TFSeq2SeqQuestionAnsweringModelOutput(loss, *logits, **rest_of(outputs))
@@ -189,28 +194,32 @@ def last_eos_state(hidden: Tensor, input_ids: Tensor, eos_token_id: int | list[i
     Raises: ShapeError if the rows hold different numbers of eos, or none: their last eos would not mean the same; or
         if the decoder read something of another length. In a graph, what only its run can tell is asserted there.
     """
-    if not hidden.shape[1:2].is_compatible_with(input_ids.shape[1:2]):
+    if not may_have_shape(hidden, (None, input_ids.shape[1], None)):
         raise ShapeError(
             f"The decoder read {hidden.shape[1]} tokens, but the eos is looked for among {input_ids.shape[1]}. "
             "Leave out the decoder inputs: they are made from `input_ids`."
         )
-    eos = tf.reshape(tf.constant([] if eos_token_id is None else eos_token_id, input_ids.dtype), (-1,))
-    is_eos = tf.reduce_any(tf.equal(input_ids[:, :, None], eos), axis=-1)
-    counts = tf.math.count_nonzero(is_eos, axis=1)
+    eos = ops.convert_to_tensor(np.ravel([] if eos_token_id is None else eos_token_id), dtype_of(input_ids))
+    is_eos = ops.any(ops.equal(input_ids[:, :, None], eos), axis=-1)
+    counts = ops.sum(ops.cast(is_eos, "int32"), axis=1)
     fault = (
         f"Every row must hold the same number of eos tokens (id {eos_token_id}), at least one. "
         "Encode with special tokens, and pad with `pad_token_id`."
     )
-    if isinstance(counts, tf.__internal__.EagerTensor):
-        if len(set(counts.numpy().tolist())) != 1 or int(counts[0]) == 0:
-            raise ShapeError(f"{fault} The rows hold {counts.numpy().tolist()}.")
+    if is_concrete(counts):
+        found = ops.convert_to_numpy(counts).tolist()
+        if len(set(found)) != 1 or found[0] == 0:
+            raise ShapeError(f"{fault} The rows hold {found}.")
         return _at_last(hidden, is_eos)
-    is_even = tf.reduce_all(tf.equal(counts, counts[0])) & (counts[0] > 0)
+    is_even = ops.logical_and(ops.all(ops.equal(counts, counts[0])), counts[0] > 0)
+    if not IS_TENSORFLOW:  # which alone can raise from within a graph
+        return ops.where(is_even, _at_last(hidden, is_eos), math.nan)
     with tf.control_dependencies([tf.debugging.Assert(is_even, [fault, counts])]):
         return _at_last(hidden, is_eos)
 
 
 def _at_last(hidden: Tensor, places: Tensor) -> Tensor:
     """The state at the last of these places of each row."""
-    last = tf.argmax(tf.cast(places, tf.int32) * tf.range(1, tf.shape(places)[1] + 1), axis=1)
-    return tf.gather(hidden, last, axis=1, batch_dims=1)
+    behind = ops.arange(1, ops.shape(places)[1] + 1, dtype="int32")
+    last = ops.argmax(ops.cast(places, "int32") * behind, axis=1)
+    return ops.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0]

@@ -11,6 +11,7 @@ import tensorflow as tf
 from bartleby.backends.keras.inputs import argument_names, named_inputs
 from bartleby.backends.keras.losses import mean_loss
 from bartleby.backends.keras.outputs import ModelOutput
+from bartleby.backends.keras.portable import require_tensorflow
 from bartleby.errors import DataError, OptionError
 
 Tensor = Any
@@ -42,6 +43,7 @@ class Teaching(keras.Model):
 
         Unlike Keras, XLA is used only with `jit_compile=True`: it compiles anew for every length of a batch.
         """
+        require_tensorflow("`compile`")
         self._has_own_loss = isinstance(loss, str | None) and loss in OWN_LOSS
         if self._has_own_loss and loss_weights is not None:
             raise OptionError("`loss_weights` must be None where a model trains on its own loss, which is one.")
@@ -65,6 +67,10 @@ class Teaching(keras.Model):
         """The arguments that teach this model -> the outputs they judge."""
         known = argument_names(type(self))
         return {label: output for label, output in OUTPUT_OF_LABEL.items() if label in known}
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        require_tensorflow("`predict`")
+        return super().make_predict_function(force)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Raises: OptionError if the optimizer knows other variables, those of before a resizing."""
