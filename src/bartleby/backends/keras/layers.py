@@ -17,7 +17,7 @@ from keras import ops
 
 from bartleby.backends.keras.activations import ACTIVATIONS
 from bartleby.backends.keras.masks import Size
-from bartleby.backends.keras.portable import drop, dtype_of, is_concrete, times_transposed
+from bartleby.backends.keras.portable import drop, dtype_of, is_concrete, softmax, times_transposed
 from bartleby.errors import ConfigError, LengthError, ShapeError, VocabularyError
 from bartleby.family.architecture import architecture_of
 from bartleby.family.config import PreTrainedConfig
@@ -224,7 +224,7 @@ class Attention(keras.layers.Layer):
         scores = finite(times_transposed(query, keys))
         if attention_mask is not None:
             scores += attention_mask
-        weights = ops.cast(ops.softmax(ops.cast(scores, exact(dtype_of(scores)))), dtype_of(scores))
+        weights = ops.cast(softmax(ops.cast(scores, exact(dtype_of(scores)))), dtype_of(scores))
         if layer_head_mask is not None:
             heads = ops.take(layer_head_mask, self.heads_left, axis=0)
             weights *= ops.reshape(ops.cast(heads, dtype_of(weights)), (1, -1, 1, 1))

@@ -85,6 +85,11 @@ def times_transposed(left: Tensor, right: Tensor) -> Tensor:
     return ops.matmul(left, ops.swapaxes(right, -1, -2))
 
 
+def softmax(scores: Tensor) -> Tensor:
+    """Weights of the last axis. Keras' own warns where there is one token to look at, as in a first step."""
+    return tf.nn.softmax(scores) if IS_TENSORFLOW else ops.exp(ops.log_softmax(scores, axis=-1))
+
+
 def drop(hidden: Tensor, rate: float) -> Tensor:
     """Some of it zero, the rest scaled up; by the framework's own chance, so that its seed decides."""
     return tf.nn.dropout(hidden, rate) if IS_TENSORFLOW else keras.random.dropout(hidden, rate)
