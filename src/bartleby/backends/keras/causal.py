@@ -8,15 +8,11 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from bartleby.backends.keras.generation import GenerationMixin
 from bartleby.backends.keras.inputs import unpack_inputs
-from bartleby.backends.keras.layers import Linear, put_layer, tied_scores
-from bartleby.backends.keras.losses import token_loss
-from bartleby.backends.keras.masks import Size
-from bartleby.backends.keras.model import Model
-from bartleby.backends.keras.modeling import Cache, Decoder
+from bartleby.backends.keras.modeling import Decoder
 from bartleby.backends.keras.outputs import TFCausalLMOutputWithCrossAttentions, as_asked, rest_of
-from bartleby.backends.keras.passing import new_ids, reordered
+from bartleby.backends.keras.passing import new_ids
+from bartleby.backends.keras.writing import Writing, own_projection
 from bartleby.family.config import PreTrainedConfig
 
 Tensor = Any
@@ -38,7 +34,7 @@ class DecoderOnly(keras.layers.Layer):
         return self.decoder(*arguments, **named)
 
 
-class CausalLM(GenerationMixin, Model):
+class CausalLM(Writing):
     """The decoder alone, as a language model; it looks at encoder states where they are given."""
 
     table_head = "causal_lm"
@@ -50,9 +46,7 @@ class CausalLM(GenerationMixin, Model):
         super().__init__(config, *arguments, **named)
         with keras.name_scope(self.name):
             self.model = self.wrapper_class(config)
-            self.lm_head = None
-            if not config.tie_word_embeddings:
-                self.lm_head = Linear(config.d_model, config.vocab_size, config.init_std, "lm_head", use_bias=False)
+            self.lm_head = own_projection(config)
 
     def get_decoder(self) -> Decoder:
         return self.model.decoder
@@ -63,25 +57,9 @@ class CausalLM(GenerationMixin, Model):
     def set_input_embeddings(self, value: keras.layers.Layer) -> None:
         self.model.decoder.set_input_embeddings(value)
 
-    def get_output_embeddings(self) -> keras.layers.Layer:
-        return self.get_input_embeddings() if self.lm_head is None else self.lm_head
-
-    def set_output_embeddings(self, value: keras.layers.Layer) -> None:
-        """Put another layer in its place, or another table where they are tied."""
-        if self.lm_head is None:
-            self.set_input_embeddings(value)
-        else:
-            put_layer(self, "lm_head", value)
-
     def lm_logits(self, hidden: Tensor) -> Tensor:
         """Scores of every token; (b, t, d) -> (b, t, v)."""
-        if self.lm_head is None:
-            return tied_scores(hidden, ops.convert_to_tensor(self.model.decoder.embed_tokens.embeddings))
-        return self.lm_head.call(hidden)
-
-    def hf_compute_loss(self, labels: Tensor, logits: Tensor) -> Tensor:
-        """The loss of each label that is not -100; (b, t), (b, t, v) -> (n)."""
-        return token_loss(labels, logits)
+        return self.token_scores(hidden)
 
     @unpack_inputs
     def call(
@@ -143,23 +121,3 @@ class CausalLM(GenerationMixin, Model):
             "use_cache": use_cache,
             **kwargs,
         }
-
-    # What decoding asks for
-
-    def start_cache(self, states: Tensor | None, rows: Size, length: Size) -> Cache:
-        """Room for `length` tokens of `rows` texts, and the keys and values of encoder states where there are any."""
-        return self.model.decoder.empty_cache(states, rows, length)
-
-    def step(
-        self, ids: Tensor, start: Size, cache: Cache, source_mask: Tensor | None, prompt_mask: Tensor | None
-    ) -> tuple[Tensor, Cache]:
-        """Scores after the last of these tokens, which stand at `start` and on, and the next cache.
-
-        Shapes: ids (r, t), source_mask (b, s), prompt_mask (r, T) -> (r, v) in float32.
-        """
-        hidden, cache = self.model.decoder.step(ids, start, cache, source_mask, prompt_mask)
-        return ops.cast(self.lm_logits(hidden)[:, 0], "float32"), cache
-
-    def reorder_cache(self, cache: Cache, rows: Tensor) -> Cache:
-        """The cache of other rows; (r)."""
-        return reordered(cache, rows)

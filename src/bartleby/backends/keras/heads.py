@@ -10,16 +10,14 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from bartleby.backends.keras.generation import GenerationMixin
 from bartleby.backends.keras.inputs import unpack_inputs
-from bartleby.backends.keras.layers import Linear, put_layer, renew_variable, tied_scores
-from bartleby.backends.keras.losses import token_loss
-from bartleby.backends.keras.masks import Size
+from bartleby.backends.keras.layers import put_layer, renew_variable
 from bartleby.backends.keras.model import Model
-from bartleby.backends.keras.modeling import Cache, Decoder, Encoder, token_embedding
+from bartleby.backends.keras.modeling import Decoder, Encoder, token_embedding
 from bartleby.backends.keras.outputs import TFSeq2SeqLMOutput, TFSeq2SeqModelOutput, as_asked, rest_of
-from bartleby.backends.keras.passing import encoder_output, new_ids, next_places, reordered, shift_tokens_right
+from bartleby.backends.keras.passing import encoder_output, new_ids, next_places, shift_tokens_right
 from bartleby.backends.keras.portable import require_tensorflow
+from bartleby.backends.keras.writing import Writing, own_projection
 from bartleby.errors import ShapeError
 from bartleby.family.config import PreTrainedConfig
 from bartleby.family.masks import IGNORED_LABEL
@@ -160,7 +158,7 @@ class HeadedModel(Model):
         self.model.set_input_embeddings(value)
 
 
-class ConditionalGeneration(GenerationMixin, HeadedModel):
+class ConditionalGeneration(HeadedModel, Writing):
     """A distribution over the next token: summaries, replies, filled masks."""
 
     table_head = "conditional_generation"
@@ -171,19 +169,7 @@ class ConditionalGeneration(GenerationMixin, HeadedModel):
             self.final_logits_bias = self.add_weight(
                 (1, config.vocab_size), initializer="zeros", trainable=False, name="final_logits_bias"
             )
-            self.lm_head = None
-            if not config.tie_word_embeddings:
-                self.lm_head = Linear(config.d_model, config.vocab_size, config.init_std, "lm_head", use_bias=False)
-
-    def get_output_embeddings(self) -> keras.layers.Layer:
-        return self.get_input_embeddings() if self.lm_head is None else self.lm_head
-
-    def set_output_embeddings(self, value: keras.layers.Layer) -> None:
-        """Put another layer in its place, or another table where they are tied."""
-        if self.lm_head is None:
-            self.set_input_embeddings(value)
-        else:
-            put_layer(self, "lm_head", value)
+            self.lm_head = own_projection(config)
 
     def get_bias(self) -> dict[str, keras.Variable]:
         return {"final_logits_bias": self.final_logits_bias}
@@ -197,15 +183,7 @@ class ConditionalGeneration(GenerationMixin, HeadedModel):
 
     def lm_logits(self, hidden: Tensor) -> Tensor:
         """Scores of every token; (b, t, d) -> (b, t, v)."""
-        if self.lm_head is None:
-            scores = tied_scores(hidden, ops.convert_to_tensor(self.model.shared.embeddings))
-        else:
-            scores = self.lm_head.call(hidden)
-        return scores + ops.convert_to_tensor(self.final_logits_bias)
-
-    def hf_compute_loss(self, labels: Tensor, logits: Tensor) -> Tensor:
-        """The loss of each label that is not -100; (b, t), (b, t, v) -> (n)."""
-        return token_loss(labels, logits)
+        return self.token_scores(hidden) + ops.convert_to_tensor(self.final_logits_bias)
 
     @unpack_inputs
     def call(
@@ -297,21 +275,3 @@ class ConditionalGeneration(GenerationMixin, HeadedModel):
         """The encoder's states; (b, s), (b, s) -> (b, s, d)."""
         encoded: Any = self.model.encoder.call(input_ids, attention_mask=attention_mask, return_dict=True)
         return encoded.last_hidden_state
-
-    def start_cache(self, states: Tensor, rows: Size, length: Size) -> Cache:
-        """Room for `length` tokens of `rows` targets of these sources."""
-        return self.model.decoder.empty_cache(states, rows, length)
-
-    def step(
-        self, ids: Tensor, start: Size, cache: Cache, source_mask: Tensor | None, prompt_mask: Tensor | None
-    ) -> tuple[Tensor, Cache]:
-        """Scores after the last of these tokens, which stand at `start` and on, and the next cache.
-
-        Shapes: ids (r, t), source_mask (b, s), prompt_mask (r, T) -> (r, v) in float32.
-        """
-        hidden, cache = self.model.decoder.step(ids, start, cache, source_mask, prompt_mask)
-        return ops.cast(self.lm_logits(hidden)[:, 0], "float32"), cache
-
-    def reorder_cache(self, cache: Cache, rows: Tensor) -> Cache:
-        """The cache of other rows; (r)."""
-        return reordered(cache, rows)

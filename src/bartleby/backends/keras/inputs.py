@@ -143,9 +143,8 @@ def _tensors(name: str, value: Any) -> Any:
     if value is None or name in (*BUNDLES, *SWITCHES, *PLAIN):
         return value
     try:
-        tensor = (
-            tf.convert_to_tensor(value) if IS_TENSORFLOW else ops.convert_to_tensor(value)
-        )  # Keras passes ragged ones
+        # TensorFlow's own refuses ragged tensors, which that of Keras lets through.
+        tensor = tf.convert_to_tensor(value) if IS_TENSORFLOW else ops.convert_to_tensor(value)
     except (TypeError, ValueError) as error:
         raise ArgumentError(_no_tensor(name, value)) from error
     if name in IDS:

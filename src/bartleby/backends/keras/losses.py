@@ -98,6 +98,7 @@ def _outside(labels: Tensor, logits: Tensor) -> str | None:
 
 def is_compiled() -> bool:
     """Whether the graph being built is for XLA."""
+    # Not a public name, but TensorFlow has no other way to tell.
     found: bool = control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
     return found
 
