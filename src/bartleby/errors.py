@@ -93,7 +93,9 @@ class MissingExtraError(BartlebyError, ImportError):
 
 EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "torch": ("torch",),
-    "train": ("torch", "accelerate"),
+    "train": ("torch", "accelerate", "datasets", "yaml"),
+    "log": ("tensorboard", "matplotlib"),
+    "measure": ("rouge_score", "sacrebleu"),
     "convert": ("h5py",),
     "templates": ("jinja2",),
     "flax": ("jax", "flax"),

@@ -29,6 +29,7 @@ FRAMEWORKS_OF = {
     "bartleby.training": {"torch", "accelerate"},
 }
 LIBRARIES_OF = {
+    "bartleby.training": {"datasets", "yaml"},
     "bartleby.cli": {"typer", "rich"},
     "bartleby.serving": {"fastapi", "uvicorn", "prometheus_client", "pydantic", "starlette"},
     "bartleby.distributed": {"ray"},
@@ -39,6 +40,9 @@ LAZILY = {  # imported inside functions only, where an optional extra is asked f
     "bartleby.tokenization.encoding": {"torch", "jax", "tensorflow"},
     "bartleby.tokenization": {"jinja2"},
     "bartleby.checkpoints": {"h5py"},
+    "bartleby.measure": {"rouge_score", "sacrebleu"},
+    "bartleby.training": {"tensorboard", "matplotlib"},
+    "bartleby.cli": {"yaml"},
     "bartleby.lab": {"torch", "transformers"},  # which it holds beside each other
 }
 
