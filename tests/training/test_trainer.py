@@ -32,8 +32,8 @@ class Fit(nn.Module):
         torch.manual_seed(0)
         self.network = nn.Sequential(nn.Linear(3, 16), nn.Tanh(), nn.Dropout(0.1), nn.Linear(16, 1))
 
-    def forward(self, batch: Numbers) -> Tensor:
-        return (self.network(batch.inputs) - batch.outputs).square().mean()
+    def forward(self, part: Numbers, whole: Numbers) -> dict[str, Tensor]:
+        return {"error": (self.network(part.inputs) - part.outputs).square().sum() / len(whole.inputs)}
 
 
 def points(start: int) -> Iterator[Numbers]:

@@ -25,7 +25,7 @@ from bartleby.tokenization.byte_level import BlenderbotTokenizer
 from bartleby.training.chat import ChatExamples, ChatRecipe
 from bartleby.training.collation import Batches, Padding, TokenPairs
 from bartleby.training.corpora import OnBadRecord, Reading, corpus_files, corpus_name, read_dialogues
-from bartleby.training.objectives import TargetLoss, target_log_probs
+from bartleby.training.objectives.likelihood import TargetLoss, target_log_probs
 from bartleby.training.runs import RunFolder
 from bartleby.training.trainer import StepReport, Trainer, TrainingOptions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -83,6 +83,16 @@ class Batch:
     source_mask: Ids
     target_ids: Ids
     labels: Ids
+
+    @property
+    def arrays(self) -> Mapping[str, Ids]:
+        """All of it, by the names the published models give their arguments."""
+        names = ("input_ids", "attention_mask", "decoder_input_ids", "labels")
+        return dict(zip(names, (self.source_ids, self.source_mask, self.target_ids, self.labels), strict=True))
+
+    def part(self, index: int, parts: int) -> Batch:
+        """Every `parts`-th row from number `index` on, as wide as it was; there may be none."""
+        return Batch(*(array[index::parts] for array in self.arrays.values()))
 
     @property
     def examples(self) -> int:

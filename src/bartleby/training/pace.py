@@ -12,7 +12,7 @@ from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import OptionError
 from bartleby.training.chat_run import ChatRunOptions, config_of
 from bartleby.training.collation import Batch
-from bartleby.training.objectives import TargetLoss
+from bartleby.training.objectives.likelihood import TargetLoss
 from bartleby.training.runs import RunFolder
 from bartleby.training.trainer import Trainer
 

@@ -92,7 +92,7 @@ class Trainer:
         share = self.options.optimizer.share_at(self.step, self.options.steps)
         self.objective.train()
         with self._attention():
-            loss = self.objective(batch)
+            loss = sum(self.objective(batch, batch).values())
             self._refuse_divergence(float(loss.item()))
             self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.objective.parameters(), self.options.optimizer.clip_norm)
