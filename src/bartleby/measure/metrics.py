@@ -35,7 +35,7 @@ METRICS: dict[str, Metric] = {
         Metric("hits_at_1", "higher", "share of replies ranked above 19 others"),
         Metric("distinct_1", "higher", "share of words that differ, over all replies"),
         Metric("distinct_2", "higher", "share of pairs of words that differ, over all replies"),
-        Metric("repetition", "lower", "share of trigrams that a text has had before, mean over texts"),
+        Metric("repetition", "lower", "share of pairs of words that a text has had before, mean over texts"),
         Metric("rouge1", "higher", "words in common with the reference, F"),
         Metric("rouge2", "higher", "pairs of words in common with the reference, F"),
         Metric("rougeL", "higher", "longest common subsequence of words, F"),
