@@ -45,6 +45,7 @@ LAZILY = {  # imported inside functions only, where an optional extra is asked f
     "bartleby.cli": {"yaml"},
     "bartleby.lab": {"torch", "transformers"},  # which it holds beside each other
 }
+HEAVY = {*FRAMEWORKS, "datasets", "matplotlib", "tensorboard", "rouge_score", "sacrebleu"}
 
 
 def names_in(table: dict[str, set[str]], module: str) -> set[str]:
@@ -105,4 +106,23 @@ def test_other_libraries_come_only_where_they_are_declared(modules):
             permitted = allowed | names_in(LAZILY, module.name) if imported.lazy else allowed
             if library not in permitted:
                 faults.append(f"{module.name}:{imported.line} imports {imported.module}")
+    assert faults == []
+
+
+def test_the_command_line_starts_without_anything_heavy(modules):
+    """Its flags are the fields of options, so what declares options imports what is heavy in functions only."""
+    by_name = {module.name: module for module in modules}
+    waiting, seen, faults = [name for name, module in by_name.items() if module.room == "cli"], set(), []
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in by_name:
+            continue
+        seen.add(name)
+        waiting += [name.rpartition(".")[0]]  # a module's packages are run before it
+        for imported in by_name[name].imports:
+            if not imported.lazy and imported.module.split(".")[0] in HEAVY:
+                faults.append(f"{name}:{imported.line} imports {imported.module}")
+            elif not imported.lazy:
+                waiting += [imported.module]
+    assert "bartleby.training.options" in seen
     assert faults == []
