@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pkgutil import get_data
 from typing import Any
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 
 def _read_names() -> dict[str, str]:
