@@ -23,7 +23,8 @@ def tokenizer() -> BlenderbotTokenizer:
 
 def learnt(examples: ChatExamples, *dialogues: Dialogue) -> list[tuple[str, str]]:
     """Sources and replies as text."""
-    sources, targets = examples.pairs(dialogues).rows()
+    pairs = examples.pairs(dialogues)
+    sources, targets = pairs.rows("source"), pairs.rows("target")
     decode = examples.tokenizer.decode
     return [(decode(source), decode(target)) for source, target in zip(sources, targets, strict=True)]
 
@@ -39,7 +40,7 @@ def test_each_reply_is_learnt_from_the_last_three_turns(tokenizer: BlenderbotTok
 
 def test_a_chat_shows_the_model_what_it_was_taught_to_see(tokenizer: BlenderbotTokenizer) -> None:
     examples = ChatExamples(tokenizer, ChatRecipe(persona_share=1.0))
-    sources, _ = examples.pairs([PERSONS, TALK]).rows()
+    sources = examples.pairs([PERSONS, TALK]).rows("source")
     persona, talk = sources[0], sources[-1]
     model = SimpleNamespace(config=PRESETS["bartleby-chat-mini"].config, generation_config=GenerationConfig())
     chat = Chat(model, tokenizer, LAYOUTS["last_three"])  # type: ignore[arg-type]

@@ -7,9 +7,9 @@ import pytest
 from bartleby.backends.pytorch.backend import PyTorchBackend
 from bartleby.errors import ConfigError, DataError, OptionError
 from bartleby.measure.perplexity import perplexity
-from bartleby.training.chat_run import ChatRun, changes_of, config_of, first, model_perplexity
-from bartleby.training.collation import TokenPairs
+from bartleby.training.chat_run import ChatRun, changes_of, config_of, model_perplexity
 from bartleby.training.runs import RunFolder
+from bartleby.training.store import Examples
 from tests.training.tiny import quiet, tiny_options, tiny_run
 
 
@@ -58,19 +58,18 @@ def test_a_loss_falls_and_so_does_perplexity(corpora: Path, tmp_path: Path) -> N
 def test_perplexity_is_that_of_the_backend_s_scores(finished_run: Path) -> None:
     [checkpoint] = RunFolder(finished_run).checkpoints()
     backend = PyTorchBackend.open(checkpoint)
-    pairs = first(TokenPairs.load(finished_run / "valid.npz"), 10)
-    wanted = perplexity(backend.score(*pairs.rows()))
+    pairs = Examples.open(finished_run / "valid").first(10)
+    wanted = perplexity(backend.score(pairs.rows("source"), pairs.rows("target")))
     found = model_perplexity(backend.model, pairs)
-    assert found.tokens == wanted.tokens == sum(map(len, pairs.rows()[1]))
+    assert found.tokens == wanted.tokens == pairs.lengths("target").sum()
     assert found.value == pytest.approx(wanted.value, rel=1e-4)
 
 
 def test_a_quick_validation_takes_the_first_of_a_fixed_draw(corpora: Path, tmp_path: Path) -> None:
     runs = [tiny_run(corpora, tmp_path / name, steps=1) for name in "ab"]
-    one, other = (run.validation_pairs.rows() for run in runs)
+    one, other = (run.validation_pairs.rows("source") for run in runs)
     assert one == other
-    assert len(first(runs[0].validation_pairs, 3)) == 3
-    assert len(first(runs[0].validation_pairs, 999)) == len(one[0]) == 40
+    assert len(one) == 40
 
 
 def test_one_corpus_can_be_measured_on_alone(corpora: Path, tmp_path: Path) -> None:

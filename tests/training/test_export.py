@@ -9,8 +9,8 @@ from bartleby.errors import CheckpointError
 from bartleby.tasks.chat import Chat
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.training.chat_run import model_perplexity
-from bartleby.training.collation import TokenPairs
 from bartleby.training.export import export_run
+from bartleby.training.store import Examples
 from tests.training.tiny import quiet
 
 
@@ -51,7 +51,7 @@ def test_one_can_chat_with_it(exported: Path) -> None:
 
 def test_the_card_tells_what_was_measured(exported: Path, finished_run: Path) -> None:
     card = (exported / "README.md").read_text(encoding="utf-8")
-    pairs = TokenPairs.load(finished_run / "valid.npz")
+    pairs = Examples.open(finished_run / "valid")
     figure = model_perplexity(BlenderbotForConditionalGeneration.from_pretrained(exported), pairs)
     assert f"**{figure.value:.1f}** a token" in card
     assert f"over {figure.tokens:,} tokens" in card

@@ -10,8 +10,8 @@ import numpy as np
 from bartleby.errors import OptionError, raise_all
 from bartleby.family.turns import LAYOUTS, TurnLayout
 from bartleby.tokenization.byte_level import BlenderbotTokenizer
-from bartleby.training.collation import TokenPairs
 from bartleby.training.corpora import Dialogue
+from bartleby.training.store import Examples
 
 ENCODED_AT_ONCE = 20_000
 """Texts given to the tokenizer together: enough to keep all its threads busy."""
@@ -72,7 +72,7 @@ class ChatExamples:
         self.report = ExampleReport()
         self._random = np.random.default_rng(recipe.seed)
 
-    def pairs(self, dialogues: Sequence[Dialogue]) -> TokenPairs:
+    def pairs(self, dialogues: Sequence[Dialogue]) -> Examples:
         """Every reply of `dialogues` that keeps to the recipe, with its source, in their order."""
         turns = sorted({turn for dialogue in dialogues for turn in dialogue.turns})
         ids_of = dict(zip(turns, self._encode(turns), strict=True))
@@ -83,7 +83,7 @@ class ChatExamples:
         self.report.long_last_turns += len(drafts) - len(kept)
         self.report.shortened += sum(draft.shortened for draft in kept)
         self.report.with_persona += sum(bool(draft.persona) for draft in kept)
-        return TokenPairs.of([(draft.ids, ids_of[draft.reply]) for draft in kept], len(self.tokenizer))
+        return Examples.of({"source": [draft.ids for draft in kept], "target": [ids_of[draft.reply] for draft in kept]})
 
     def _drafts(self, dialogue: Dialogue, ids_of: Mapping[str, list[int]]) -> Iterator[_Draft]:
         for place in range(1, len(dialogue.turns)):

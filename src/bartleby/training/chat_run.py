@@ -23,10 +23,11 @@ from bartleby.generation.config import GenerationConfig
 from bartleby.measure.perplexity import Perplexity, perplexity
 from bartleby.tokenization.byte_level import BlenderbotTokenizer
 from bartleby.training.chat import ChatExamples, ChatRecipe
-from bartleby.training.collation import Batches, Padding, TokenPairs
+from bartleby.training.collation import Batches, Padding, PairCollation
 from bartleby.training.corpora import OnBadRecord, Reading, corpus_files, corpus_name, read_dialogues
 from bartleby.training.objectives.likelihood import TargetLoss, target_log_probs
 from bartleby.training.runs import RunFolder
+from bartleby.training.store import Examples
 from bartleby.training.trainer import StepReport, Trainer, TrainingOptions
 
 PRESET = "bartleby-chat-mini"
@@ -89,7 +90,7 @@ class ChatRun:
         self.folder.settle(options.recipe())
         self.tokenizer, training_pairs, self.validation_pairs = self._texts()
         self.model = new_model(self.tokenizer, options)
-        batches = Batches(training_pairs, padding_of(self.model), options.batch_tokens, options.training.seed)
+        batches = batches_of(training_pairs, self.model, options.batch_tokens, options.training.seed)
         self.trainer = Trainer(TargetLoss(self.model), batches.from_number, options.training)
         resumed = self.folder.restore(self.trainer, self.model)
         self._note_start()
@@ -113,7 +114,7 @@ class ChatRun:
 
     def validate(self, examples: int | None = None) -> Perplexity:
         """Perplexity on the first `examples` validation replies, or on all, in the precision of training."""
-        pairs = self.validation_pairs if examples is None else first(self.validation_pairs, examples)
+        pairs = self.validation_pairs.first(examples)
         with self.trainer.accelerator.autocast():
             figure = model_perplexity(self.model, pairs)
         self.folder.log(
@@ -128,13 +129,13 @@ class ChatRun:
         )
         return figure
 
-    def _texts(self) -> tuple[BlenderbotTokenizer, TokenPairs, TokenPairs]:
+    def _texts(self) -> tuple[BlenderbotTokenizer, Examples, Examples]:
         """Tokenizer and examples, from the run's folder if they were made before."""
         folder = self.folder.path
-        files = [folder / "train.npz", folder / "valid.npz"]
+        files = [folder / "train", folder / "valid"]
         if not all(file.exists() for file in files):
             self._prepare_texts(*files)
-        training, validation = map(TokenPairs.load, files)
+        training, validation = map(Examples.open, files)
         return BlenderbotTokenizer.from_pretrained(folder / "tokenizer"), training, validation
 
     def _prepare_texts(self, training_file: Path, validation_file: Path) -> None:
@@ -155,7 +156,7 @@ class ChatRun:
         self._validation_pairs(tokenizer).save(validation_file)
         pairs.save(training_file)
 
-    def _validation_pairs(self, tokenizer: BlenderbotTokenizer) -> TokenPairs:
+    def _validation_pairs(self, tokenizer: BlenderbotTokenizer) -> Examples:
         """The replies to measure on, shuffled once, so that a few of them are a fair sample."""
         wanted = self.options.validation
         paths = corpus_files(self.options.data, "valid", self.options.leave_out)
@@ -210,18 +211,14 @@ def new_model(tokenizer: BlenderbotTokenizer, options: ChatRunOptions) -> Blende
     return model
 
 
-def padding_of(model: ConditionalGeneration) -> Padding:
-    """The ids a model's batches are filled up with."""
-    return Padding(model.config.pad_token_id or 0, model.config.decoder_start_token_id or 0)
+def batches_of(pairs: Examples, model: ConditionalGeneration, tokens: int, seed: int) -> Batches:
+    """Batches of sources and replies for a model."""
+    collation = PairCollation(pairs, Padding.of(model.config))
+    return Batches(collation.lengths(), collation, tokens, seed)
 
 
-def first(pairs: TokenPairs, count: int) -> TokenPairs:
-    """The first `count` pairs, or all if there are fewer."""
-    return pairs.take(np.arange(min(count, len(pairs))))
-
-
-def model_perplexity(model: ConditionalGeneration, pairs: TokenPairs, batch_tokens: int = 5000) -> Perplexity:
+def model_perplexity(model: ConditionalGeneration, pairs: Examples, batch_tokens: int = 5000) -> Perplexity:
     """Perplexity a token of the targets, `</s>` included."""
     model.eval()
-    batches = Batches(pairs, padding_of(model), batch_tokens, seed=0)
+    batches = batches_of(pairs, model, batch_tokens, seed=0)
     return perplexity(target_log_probs(model, batch) for batch in batches.once())

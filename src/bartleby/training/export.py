@@ -17,9 +17,9 @@ from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import CheckpointError
 from bartleby.tokenization.byte_level import BlenderbotTokenizer
 from bartleby.training.chat_run import model_perplexity
-from bartleby.training.collation import TokenPairs
 from bartleby.training.model_card import CardFacts, Sample, model_card
 from bartleby.training.runs import RunFolder
+from bartleby.training.store import Examples
 
 SAMPLES = 10
 SAMPLE_SEED = 1
@@ -61,7 +61,7 @@ def _facts(folder: RunFolder, recipe: dict[str, Any], draft: Path, say: Callable
     """Measure the exported weights, and collect the rest from the run's log."""
     model = BlenderbotForConditionalGeneration.from_pretrained(draft, dtype=torch.float32)
     tokenizer = BlenderbotTokenizer.from_pretrained(draft)
-    pairs = TokenPairs.load(folder.path / "valid.npz")
+    pairs = Examples.open(folder.path / "valid")
     figure = model_perplexity(model, pairs)
     say(f"Validation perplexity {figure.value:.2f} over {figure.tokens} tokens of {len(pairs)} replies.")
     rows = np.random.default_rng(SAMPLE_SEED).permutation(len(pairs))[:SAMPLES]
@@ -78,9 +78,9 @@ def _facts(folder: RunFolder, recipe: dict[str, Any], draft: Path, say: Callable
     )
 
 
-def samples(backend: PyTorchBackend, tokenizer: BlenderbotTokenizer, pairs: TokenPairs) -> Sequence[Sample]:
+def samples(backend: PyTorchBackend, tokenizer: BlenderbotTokenizer, pairs: Examples) -> Sequence[Sample]:
     """What the model answers to the sources of `pairs`, decoded as its checkpoint says."""
-    sources, targets = pairs.rows()
+    sources, targets = pairs.rows("source"), pairs.rows("target")
     answers = backend.generate(sources, backend.generation_config)
 
     def text(ids: Sequence[int]) -> str:

@@ -42,7 +42,14 @@ def seconds_a_step(options: ChatRunOptions) -> float:
     generator = np.random.default_rng(0)
     source = generator.integers(5, config.vocab_size, (rows, SOURCE_TOKENS))
     target = generator.integers(5, config.vocab_size, (rows, TARGET_TOKENS))
-    batch = Batch(source, np.ones_like(source), target, target)
+    batch = Batch(
+        {
+            "input_ids": source,
+            "attention_mask": np.ones_like(source),
+            "decoder_input_ids": target,
+            "labels": target,
+        }
+    )
 
     def batches(start: int) -> Iterator[Batch]:
         return repeat(batch)

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -7,10 +5,12 @@ import torch
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import OptionError
 from bartleby.family.config import BlenderbotConfig
-from bartleby.training.collation import Batches, Padding, TokenPairs
+from bartleby.training.collation import Batch, Padding, PairCollation
 from bartleby.training.objectives.likelihood import TargetLoss, labelled_logits, target_log_probs
+from bartleby.training.store import Examples
 
-PAIRS = TokenPairs.of([([5, 6, 7, 2], [8, 9, 2]), ([5, 2], [7, 2]), ([9, 9, 2], [6, 5, 4, 3, 2])], vocab_size=30)
+PAIRS = Examples.of({"source": [[5, 6, 7, 2], [5, 2], [9, 9, 2]], "target": [[8, 9, 2], [7, 2], [6, 5, 4, 3, 2]]})
+COLLATION = PairCollation(PAIRS, Padding(0, 1))
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def model() -> BlenderbotForConditionalGeneration:
 
 
 def test_the_loss_is_the_one_the_model_itself_computes(model: BlenderbotForConditionalGeneration) -> None:
-    batch = Batches(PAIRS, Padding(0, 1), 100, 0).collate(np.arange(3))
+    batch = COLLATION.batch(np.arange(3))
     own = model(
-        torch.from_numpy(batch.source_ids),
-        attention_mask=torch.from_numpy(batch.source_mask),
-        labels=torch.from_numpy(batch.labels),
+        torch.from_numpy(batch.arrays["input_ids"]),
+        attention_mask=torch.from_numpy(batch.arrays["attention_mask"]),
+        labels=torch.from_numpy(batch.arrays["labels"]),
     ).loss
     loss = TargetLoss(model)(batch, batch)["likelihood"]
     assert loss.item() == pytest.approx(own.item(), rel=1e-6)
@@ -35,15 +35,14 @@ def test_the_loss_is_the_one_the_model_itself_computes(model: BlenderbotForCondi
 
 
 def test_padding_changes_no_log_probability(model: BlenderbotForConditionalGeneration) -> None:
-    batches = Batches(PAIRS, Padding(0, 1), 100, 0)
-    together = target_log_probs(model, batches.collate(np.arange(3)))
-    alone = [target_log_probs(model, batches.collate(np.array([row]))) for row in range(3)]
+    together = target_log_probs(model, COLLATION.batch(np.arange(3)))
+    alone = [target_log_probs(model, COLLATION.batch(np.array([row]))) for row in range(3)]
     assert len(together) == 10
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-4)
 
 
 def test_the_loss_teaches_every_parameter_that_the_examples_reach(model: BlenderbotForConditionalGeneration) -> None:
-    batch = Batches(PAIRS, Padding(0, 1), 100, 0).collate(np.arange(3))
+    batch = COLLATION.batch(np.arange(3))
     TargetLoss(model)(batch, batch)["likelihood"].backward()
     # Keys' biases add the same to every score of a query, so they learn nothing, in any model of this kind.
     untaught = [
@@ -56,7 +55,7 @@ def test_the_loss_teaches_every_parameter_that_the_examples_reach(model: Blender
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_the_parts_of_a_batch_add_up_to_it(model: BlenderbotForConditionalGeneration, parts: int) -> None:
-    whole, objective = Batches(PAIRS, Padding(0, 1), 100, 0).collate(np.arange(3)), TargetLoss(model, 0.1)
+    whole, objective = COLLATION.batch(np.arange(3)), TargetLoss(model, 0.1)
     loss = objective(whole, whole)["likelihood"]
     wanted = torch.autograd.grad(loss, model.model.shared.weight)[0]
     shares = [objective(whole.part(index, parts), whole)["likelihood"] for index in range(parts)]
@@ -66,7 +65,7 @@ def test_the_parts_of_a_batch_add_up_to_it(model: BlenderbotForConditionalGenera
 
 
 def test_smoothing_spreads_its_share_over_the_whole_vocabulary(model: BlenderbotForConditionalGeneration) -> None:
-    batch = Batches(PAIRS, Padding(0, 1), 100, 0).collate(np.arange(3))
+    batch = COLLATION.batch(np.arange(3))
     with torch.no_grad():
         logits, labels = labelled_logits(model, batch)
         target = torch.full_like(logits, 0.1 / 30)
@@ -83,8 +82,8 @@ def test_a_smoothing_that_leaves_nothing_on_the_label_is_refused(model: Blenderb
 def test_a_part_without_a_label_adds_nothing_through_the_same_computation(
     model: BlenderbotForConditionalGeneration,
 ) -> None:
-    whole = Batches(PAIRS, Padding(0, 1), 100, 0).collate(np.arange(3))
-    part = replace(whole, labels=np.full_like(whole.labels, -100))
+    whole = COLLATION.batch(np.arange(3))
+    part = Batch({**whole.arrays, "labels": np.full_like(whole.arrays["labels"], -100)})
     share = TargetLoss(model)(part, whole)["likelihood"]
     share.backward()
     assert share.item() == 0
