@@ -31,6 +31,7 @@ SHAPES = {  # d_model, encoder and decoder layers, heads, ffn, vocabulary, posit
     "facebook/blenderbot-3B": (2560, 2, 24, 32, 10240, 8008, 128),
     "facebook/blenderbot_small-90M": (512, 8, 8, 16, 2048, 54944, 512),
     "bartleby-chat-mini": (256, 2, 6, 8, 1024, 8000, 128),
+    "bartleby-summary-mini": (256, 4, 4, 8, 1024, 8000, 512),
 }
 
 
@@ -65,12 +66,18 @@ def test_every_published_checkpoint_is_a_preset():
         ("blenderbot-400M-distill", 365),
         ("blenderbot-3B", 2696),
         ("bartleby-chat-mini", 10),
+        ("bartleby-summary-mini", 10),
     ],
 )
 def test_parameter_counts_are_the_published_ones(name, millions):
     preset = preset_of(name)
     assert preset is not None
     assert round(parameter_count(preset.config) / 1e6) == millions
+
+
+def test_the_summary_model_takes_less_than_twenty_megabytes_in_float16():
+    header = 64_000  # names and shapes of the arrays, generously
+    assert 2 * parameter_count(PRESETS["bartleby-summary-mini"].config) + header < 20_000_000
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -175,6 +175,31 @@ CHAT_MINI = Preset(
     },
     layout="last_three",
 )
+SUMMARY_MINI = Preset(
+    "bartleby-summary-mini",
+    source="trained with this library, see its model card",
+    fields={
+        "model_type": "bart",
+        "vocab_size": 8000,
+        "max_position_embeddings": 512,
+        "d_model": 256,
+        "encoder_layers": 4,
+        "decoder_layers": 4,
+        "encoder_attention_heads": 8,
+        "decoder_attention_heads": 8,
+        "encoder_ffn_dim": 1024,
+        "decoder_ffn_dim": 1024,
+    },
+    generation={
+        "num_beams": 4,
+        "max_new_tokens": 64,
+        "no_repeat_ngram_size": 3,
+        "length_penalty": 1.0,
+        "early_stopping": True,
+        "forced_bos_token_id": 0,  # its targets begin with it, as in pretraining
+        "forced_eos_token_id": 2,
+    },
+)
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -194,6 +219,7 @@ PRESETS: dict[str, Preset] = {
         BLENDERBOT_3B,
         BLENDERBOT_SMALL_90M,
         CHAT_MINI,
+        SUMMARY_MINI,
     )
 }
 ALIASES = {"facebook/blenderbot-90M": "facebook/blenderbot_small-90M"}
