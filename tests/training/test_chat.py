@@ -10,7 +10,7 @@ from bartleby.generation.config import GenerationConfig
 from bartleby.tasks.chat import Chat
 from bartleby.tokenization.byte_level import BlenderbotTokenizer
 from bartleby.training.chat import ChatExamples, ChatRecipe
-from bartleby.training.corpora import Dialogue
+from bartleby.training.records import Dialogue
 
 TALK = Dialogue(("Hi!", "Hello there.", "How are you?", "Fine.", "Good to hear."))
 PERSONS = Dialogue(("Who are you?", "A pilot.", "Nice."), (("I ask.",), ("I fly.", "I land.")))

@@ -5,8 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from bartleby.errors import DataError
-from bartleby.training.corpora import Dialogue, Reading, as_dialogue, corpus_files, corpus_name, read_dialogues
+from bartleby.errors import DataError, OptionError
+from bartleby.training import corpora
+from bartleby.training.corpora import (
+    Reading,
+    corpus_files,
+    corpus_name,
+    read_corpora,
+    read_dialogues,
+    read_records,
+    split_of,
+    training_files,
+    validation_files,
+)
+from bartleby.training.records import Dialogue, Document, Pair, as_document, as_labelled, as_pair, as_question
 
 RECORD = {"turns": ["Hi!", "Hello."], "topic": "greetings"}
 
@@ -27,7 +39,14 @@ def test_packed_or_not_a_corpus_reads_the_same(tmp_path: Path, ending: str) -> N
 
 
 def test_the_files_of_a_split_come_in_order_without_those_left_out(tmp_path: Path) -> None:
-    for name in ("b.train.jsonl", "a.train.jsonl.xz", "a.valid.jsonl", "old_news.train.jsonl", "c.train.csv"):
+    for name in (
+        "b.train.jsonl",
+        "a.train.jsonl.xz",
+        "a.valid.jsonl",
+        "old_news.train.jsonl",
+        "c.train.doc",
+        "d.test.jsonl",
+    ):
         write(tmp_path / name, "{}")
     found = corpus_files(tmp_path, "train", leave_out=["old_*"])
     assert [path.name for path in found] == ["a.train.jsonl.xz", "b.train.jsonl"]
@@ -35,16 +54,10 @@ def test_the_files_of_a_split_come_in_order_without_those_left_out(tmp_path: Pat
 
 
 def test_a_folder_without_corpora_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"NAME\.train ending in \.jsonl"):
+    with pytest.raises(DataError, match=r"NAME\.train ending in \.jsonl, \.json, \.csv"):
         corpus_files(tmp_path, "train")
     with pytest.raises(DataError, match="is not a folder"):
         corpus_files(tmp_path / "nowhere", "train")
-
-
-def test_personas_belong_to_the_speakers_in_turn() -> None:
-    dialogue = as_dialogue({"turns": ["a", "b", "c"], "personas": [["I sing."], ["I row.", "I cook."]]})
-    assert [dialogue.persona_of(place) for place in range(3)] == [("I sing.",), ("I row.", "I cook."), ("I sing.",)]
-    assert Dialogue(("a", "b")).persona_of(1) == ()
 
 
 @pytest.mark.parametrize(
@@ -80,6 +93,101 @@ def test_a_damaged_file_is_an_error_even_when_bad_records_are_skipped(tmp_path: 
     path.write_bytes(b"\xff\xfe\x00 no such format")
     with pytest.raises(DataError, match="cannot be read"):
         list(read_dialogues([path], on_bad_record="skip"))
+
+
+def test_refusals_are_all_counted_though_few_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpora, "SHOWN_REFUSALS", 2)
+    reading = Reading()
+    path = write(tmp_path / "talk.train.jsonl", *["{}"] * 5)
+    assert list(read_dialogues([path], reading, on_bad_record="skip")) == []
+    assert (reading.records, reading.refused, len(reading.skipped)) == ({"talk": 0}, 5, 2)
+    assert reading.told()[0].startswith(f"Skipped {path}, line 1: `turns` must")
+    assert reading.told()[2:] == ["Skipped 3 more bad records."]
+
+
+@pytest.mark.parametrize(
+    ("name", "corpus", "split"),
+    [
+        ("talk.train.jsonl.xz", "talk", "train"),
+        ("talk.train.00001.jsonl", "talk", "train"),
+        ("my.talk.validation.csv", "my.talk", "valid"),
+        ("train.tsv", "MNLI", "train"),
+        ("dev_matched.tsv", "MNLI", "valid"),
+        ("dev-v1.1.json", "MNLI", "valid"),
+        ("train-00000-of-00001.parquet", "MNLI", "train"),
+        ("test.tsv", "test", None),
+        ("mine.csv.gz", "mine", None),
+        ("training.csv", "training", None),
+        ("talk.train.doc", "talk", None),
+    ],
+)
+def test_a_name_tells_corpus_and_split(tmp_path: Path, name: str, corpus: str, split: str | None) -> None:
+    path = tmp_path / "MNLI" / name
+    assert (corpus_name(path), split_of(path)) == (corpus, split)
+
+
+def test_one_file_is_learnt_from_and_another_measured_on(tmp_path: Path) -> None:
+    mine, held_out = write(tmp_path / "mine.csv", "text"), write(tmp_path / "held out.csv", "text")
+    assert training_files(mine) == [mine]
+    assert validation_files(mine, str(held_out)) == [held_out]
+    with pytest.raises(OptionError, match="`validation` must be a file where `data` is one, but is None"):
+        validation_files(mine)
+    with pytest.raises(DataError, match="must be a folder or a file"):
+        training_files(tmp_path / "nowhere.csv")
+
+
+def test_a_corpus_to_measure_on_is_chosen_by_name(tmp_path: Path) -> None:
+    for name in ("a.train.jsonl", "a.valid.jsonl", "b.dev.csv", "b.train.csv"):
+        write(tmp_path / name, "{}")
+    assert [path.name for path in training_files(tmp_path)] == ["a.train.jsonl", "b.train.csv"]
+    assert [path.name for path in validation_files(tmp_path)] == ["a.valid.jsonl", "b.dev.csv"]
+    assert [path.name for path in validation_files(tmp_path, "b")] == ["b.dev.csv"]
+    with pytest.raises(OptionError, match=r"one of the corpora a, b, but is 'c'"):
+        validation_files(tmp_path, "c")
+
+
+def test_a_pattern_that_fits_no_corpus_is_a_slip(tmp_path: Path) -> None:
+    write(tmp_path / "a.train.jsonl", "{}")
+    with pytest.raises(OptionError, match="'novel_dialoge' is none"):
+        corpus_files(tmp_path, "train", ["novel_dialoge"])
+
+
+def test_a_file_packed_and_plain_does_not_count_twice(tmp_path: Path) -> None:
+    for name in ("a.train.jsonl", "a.train.jsonl.xz", "a.train.1.jsonl"):
+        write(tmp_path / name, "{}")
+    with pytest.raises(DataError, match=r"a\.train\.jsonl and a\.train\.jsonl\.xz must not both be there"):
+        corpus_files(tmp_path, "train")
+
+
+def test_records_of_any_shape_and_format_are_read(tmp_path: Path) -> None:
+    pairs = write(tmp_path / "a.train.csv", "text,summary", "long,short", "only one", "x,")
+    reading = Reading()
+    assert list(read_corpora([pairs], as_pair, reading, "skip")) == [("a", Pair("long", "short"))]
+    assert [message.partition(": ")[0] for message in reading.skipped] == [f"{pairs}, line 3", f"{pairs}, line 4"]
+    text = write(tmp_path / "b.train.txt", "One.", "Two.")
+    assert list(read_records([text], as_document)) == [Document(("One.", "Two."))]
+    glue = write(tmp_path / "train.tsv", "gj04\t1\t\tOur friends.")
+    [labelled] = read_records([glue], as_labelled, columns=("source", "label", "mark", "sentence"))
+    assert (labelled.text, labelled.label) == ("Our friends.", "1")
+
+
+def test_nothing_is_read_ahead_of_what_is_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.train.jsonl", '{"text": "a", "summary": "b"}', "oops")
+    records = read_records([path], as_pair)
+    assert next(records) == Pair("a", "b")
+    with pytest.raises(DataError, match="line 2: no JSON"):
+        next(records)
+
+
+def test_an_article_of_squad_with_a_bad_question_gives_the_others(tmp_path: Path) -> None:
+    good = {"question": "Who?", "answers": [{"text": "He", "answer_start": 0}], "id": "q"}
+    bad = {"question": "Who?", "answers": [{"text": "She", "answer_start": 0}]}
+    document = {"data": [{"paragraphs": [{"context": "He stays.", "qas": [bad, good]}]}]}
+    path = write(tmp_path / "train-v1.1.json", json.dumps(document))
+    reading = Reading()
+    [question] = read_records([path], as_question, reading, "skip")
+    assert question.name == "q"
+    assert "record 1, paragraph 1, question 1: `answer_start` 0 must be where" in reading.skipped[0]
 
 
 def test_the_corpora_at_hand_are_all_dialogues(shared: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from bartleby.errors import OptionError, raise_all
 from bartleby.family.turns import LAYOUTS, TurnLayout
 from bartleby.tokenization.byte_level import BlenderbotTokenizer
-from bartleby.training.corpora import Dialogue
+from bartleby.training.records import Dialogue
 from bartleby.training.store import Examples
 
 ENCODED_AT_ONCE = 20_000
