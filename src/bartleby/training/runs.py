@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,10 +20,13 @@ from bartleby.backends.pytorch.heads import ConditionalGeneration
 from bartleby.documents import write_whole
 from bartleby.errors import CheckpointError, OptionError, raise_all
 from bartleby.tokenization.base import PreTrainedTokenizer
-from bartleby.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from bartleby.training.trainer import Trainer
 
 CHECKPOINTS_KEPT = 2
 RECIPE = "recipe.json"
+BEST = "best.json"
 STATE = "training_state.pt"
 
 
@@ -31,6 +34,20 @@ def runs_folder() -> Path:
     """Where runs live unless told otherwise: outside any work tree, where no commit picks them up."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "bartleby" / "runs"
+
+
+def checkpoint_of(name: str) -> str:
+    """Of the folder of a run its best checkpoint, or the newest if none was measured; any other name as it is.
+
+    Raises: CheckpointError if the run has none yet.
+    """
+    folder = RunFolder(Path(name).expanduser())
+    if not (folder.path / RECIPE).is_file():
+        return name
+    found = folder.best or next(reversed(folder.checkpoints()), None)
+    if found is None:
+        raise CheckpointError(f"{name} must be a run with a checkpoint, but has none yet. Train it first.")
+    return str(found)
 
 
 class RunFolder:
@@ -93,6 +110,17 @@ class RunFolder:
     def checkpoints(self) -> list[Path]:
         """The checkpoints, oldest first."""
         return sorted((self.path / "checkpoints").glob("step-*"))
+
+    @property
+    def best(self) -> Path | None:
+        """The checkpoint that measured best; None if none was measured, or it is gone."""
+        try:
+            step = json.loads((self.path / BEST).read_text("utf-8"))["step"]
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as fault:
+            raise CheckpointError(f"{self.path / BEST} cannot be read: {fault}. Delete it.") from None
+        return next((path for path in self.checkpoints() if path.name == f"step-{step:08d}"), None)
 
     def save(self, trainer: Trainer, model: ConditionalGeneration, tokenizer: PreTrainedTokenizer) -> Path:
         """Write a checkpoint under a temporary name, rename it, and remove all but the newest ones."""

@@ -1,0 +1,145 @@
+"""What a kind of training is: the texts it makes examples of, the model it starts from, and how that is measured.
+
+The command line makes its flags of the options of every recipe, so modules that declare options import torch, and what
+imports it, inside functions or for type checkers only: `bartleby train --help` is instant.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bartleby.tokenization.base import PreTrainedTokenizer
+from bartleby.training.collation import Batches
+from bartleby.training.corpora import corpus_name, training_files
+from bartleby.training.options import REQUIRED, Options, option
+from bartleby.training.store import Examples
+
+if TYPE_CHECKING:
+    from bartleby.backends.pytorch.model import Model
+    from bartleby.training.objectives import Objective
+
+VALIDATION_SEED = 0
+"""Which examples are measured on must not hang on the run's seed, or runs could not be compared."""
+
+Tell = Callable[[str], None]
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelOptions(Options):
+    """What is taught: a checkpoint taken further, or a new model of a known shape."""
+
+    subject = "The model's options"
+
+    model: str | None = option(None, "Checkpoint or run to start from: a folder, or a name.", metavar="NAME")
+    preset: str | None = option(None, "Without one, the shape of the new model.", metavar="NAME")
+    change: tuple[str, ...] = option((), "Field of the config, such as d_model=512.", metavar="FIELD=VALUE")
+    tokenizer: str | None = option(
+        None, "For a new model: whose tokenizer it takes; else one is learnt from the texts.", metavar="NAME"
+    )
+    vocab_size: int | None = option(None, "Entries of a tokenizer learnt from the texts.", metavar="N", least=1)
+    positions: int | None = option(None, "Stretch the checkpoint's positions to so many.", metavar="N", least=2)
+    dropout: float | None = option(None, "Share of the activations left out.", metavar="X", least=0, most=1)
+    layerdrop: float | None = option(None, "Share of the layers left out.", metavar="X", least=0, most=1)
+    freeze: tuple[str, ...] = option((), "Part that does not learn: encoder, embeddings, decoder:3 …", metavar="PART")
+    lora: bool = option(False, "Teach low-rank adapters instead of the weights.")
+    lora_rank: int = option(8, "Rank of the adapters.", metavar="N", least=1)
+    lora_targets: str = option("qv", "What gets them: qv, attention, all, or a projection's name.", metavar="NAME")
+    lora_alpha: float = option(16.0, "Their weight, times their rank.", metavar="X", above=0)
+    lora_dropout: float = option(0.0, "Share of their inputs left out.", metavar="X", least=0, most=1)
+
+    def contradictions(self) -> Iterator[str]:
+        if self.model is None and self.positions is not None:
+            yield "`positions` stretches those of a checkpoint, but there is no `model`. Change the config instead."
+        if self.model is not None:
+            for name in ("preset", "tokenizer", "vocab_size"):
+                if (value := getattr(self, name)) is not None:
+                    yield f"`{name}` must be left out where `model` is given, but is {value!r}."
+        elif self.lora or self.freeze:
+            name = "lora" if self.lora else "freeze"
+            yield f"`{name}` leaves weights as they are, so `model` must be given. A new model has none worth keeping."
+        if self.tokenizer is not None and self.vocab_size is not None:
+            yield f"`vocab_size` must be left out where `tokenizer` is given, but is {self.vocab_size}."
+
+
+@dataclass(frozen=True)
+class DataOptions(Options):
+    """What it is taught with."""
+
+    subject = "The data's options"
+
+    data: Path = option(REQUIRED, "Folder of NAME.train.… and NAME.valid.… files, or one file.", metavar="PATH")
+    validation: str | None = option(None, "Corpus or file to measure on; else all valid splits.", metavar="NAME")
+    leave_out: tuple[str, ...] = option((), "Corpus to do without; may be a pattern.", metavar="NAME")
+    on_bad_record: str = option("stop", "What a record of another shape does.", choices=("stop", "skip"))
+    limit: int | None = option(None, "Learn from so many records at most.", metavar="N", least=1)
+    validation_examples: int = option(3000, "Measure on so many examples at most.", metavar="N", least=1)
+    batch_tokens: int = option(5000, "Places in a batch, padding included.", metavar="N", least=1)
+
+
+@dataclass
+class Setup:
+    """Everything that is trained with; made anew each time a run is taken up."""
+
+    model: Model
+    tokenizer: PreTrainedTokenizer
+    objective: Objective
+    batches: Batches
+    measure: Callable[[int | None], dict[str, float]]
+    """Figures by the names of `bartleby.measure.metrics`, on so many validation examples or on all. It draws nothing
+    and leaves nothing changed, so that a run that is measured more often learns the same."""
+
+
+@dataclass(frozen=True)
+class Recipe(ABC):
+    """One kind of training with its options. Equal recipes on equal files make equal examples."""
+
+    kind: ClassVar[str]
+    own: ClassVar[type[Options]]
+    preset: ClassVar[str]
+    """The shape of a new model."""
+    metric: ClassVar[str] = "perplexity"
+    """What a run's best checkpoint is best by, of `bartleby.measure.metrics`."""
+
+    options: Any
+    """Of the class `own`."""
+    model: ModelOptions
+    data: DataOptions
+    seed: int = 0
+
+    @abstractmethod
+    def prepare(self, folder: Path, tell: Tell) -> Figures:
+        """Make `tokenizer/` and the examples `train/` and `valid/` in `folder`, which is empty.
+
+        Returns what came of it for the log: `records` a corpus, `examples`, what was skipped, left out or cut.
+        Raises: DataError, OptionError for what cannot be learnt from.
+        """
+
+    @abstractmethod
+    def setup(self, folder: Path) -> Setup:
+        """Model, objective and batches over what `prepare` left in `folder`."""
+
+    def document(self) -> dict[str, Any]:
+        """What decides which examples there are and what they are learnt with; where the files lie does not."""
+        options = {**self.options.document(), **self.model.document(), **self.data.document()}
+        del options["data"]
+        return {"kind": self.kind, "corpora": self.sizes(), **options}
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes a corpus: enough to notice that it is another one now."""
+        sizes: dict[str, int] = {}
+        for path in training_files(self.data.data, self.data.leave_out):
+            sizes[corpus_name(path)] = sizes.get(corpus_name(path), 0) + path.stat().st_size
+        return sizes
+
+
+def sampled(examples: Examples, count: int) -> Examples:
+    """At most `count` examples in an order drawn once, so that a few of them from the front are a fair sample."""
+    order = np.random.default_rng(VALIDATION_SEED).permutation(len(examples))
+    return examples.take(order[:count])

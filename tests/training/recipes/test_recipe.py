@@ -1,0 +1,68 @@
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bartleby.errors import OptionError
+from bartleby.training.options import Options, option
+from bartleby.training.recipes.recipe import DataOptions, Figures, ModelOptions, Recipe, Setup, Tell, sampled
+from bartleby.training.store import Examples
+
+
+@dataclass(frozen=True)
+class CountOptions(Options):
+    upto: int = option(3, "How far to count.", least=1)
+
+
+class Counting(Recipe):
+    kind, own, preset = "count", CountOptions, "bartleby-chat-mini"
+
+    def prepare(self, folder: Path, tell: Tell) -> Figures:
+        return {}
+
+    def setup(self, folder: Path) -> Setup:
+        raise AssertionError("not asked for here")
+
+
+@pytest.fixture
+def recipe(corpora: Path) -> Counting:
+    return Counting(CountOptions(), ModelOptions(), DataOptions(corpora))
+
+
+def test_a_document_says_what_decides_but_not_where_it_lies(recipe: Counting, corpora: Path) -> None:
+    document = recipe.document()
+    assert (document["kind"], document["upto"], document["batch_tokens"]) == ("count", 3, 5000)
+    assert str(corpora) not in str(document)
+    assert document["corpora"] == {
+        name: (corpora / f"{name}.train.jsonl").stat().st_size for name in ("people", "talks")
+    }
+
+
+def test_a_corpus_left_out_is_none_of_it(recipe: Counting, corpora: Path) -> None:
+    other = replace(recipe, data=DataOptions(corpora, leave_out=("talks",)))
+    assert list(other.document()["corpora"]) == ["people"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"positions": 64}, "`positions` stretches those of a checkpoint"),
+        ({"lora": True}, "`lora` leaves weights as they are, so `model` must be given"),
+        ({"freeze": ("encoder",)}, "`freeze` leaves weights as they are"),
+        ({"tokenizer": "a", "vocab_size": 300}, "`vocab_size` must be left out where `tokenizer` is given"),
+        ({"model": "a", "preset": "b", "vocab_size": 300}, r"(?s)2 faults.*`preset`.*`vocab_size` must be left out"),
+    ],
+)
+def test_options_of_a_model_that_contradict_each_other_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        ModelOptions(**values)  # type: ignore[arg-type]
+
+
+def test_a_sample_is_the_same_every_time_and_its_front_is_a_smaller_one() -> None:
+    examples = Examples.of({"ids": [[number] for number in range(50)]})
+    drawn = sampled(examples, 20).rows("ids")
+    assert len(drawn) == 20
+    assert drawn[:5] == sampled(examples, 5).rows("ids")
+    assert drawn != [[number] for number in range(20)]
+    assert np.array_equal(sorted(sampled(examples, 99).rows("ids")), [[number] for number in range(50)])
