@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,11 +10,14 @@ from hypothesis import strategies as st
 from bartleby.backends import open_backend
 from bartleby.backends.plain import PlainBackend, PlainDecoder, padded
 from bartleby.checkpoints.folder import save_folder
-from bartleby.errors import CheckpointError, LengthError, OptionError, ShapeError, VocabularyError
+from bartleby.errors import CheckpointError, ConfigError, LengthError, OptionError, ShapeError, VocabularyError
+from bartleby.family import reference
 from bartleby.family.config import BartConfig, BlenderbotConfig, BlenderbotSmallConfig, PreTrainedConfig
+from bartleby.family.parameters import Head
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.search import generate
-from tests.parity.random_models import MODEL_TYPES, POSITIONS, VOCABULARY, random_config, random_weights
+from tests.lab.small_models import save_model
+from tests.parity.random_models import MODEL_TYPES, POSITIONS, VOCABULARY, random_config, random_weights, small_bart
 
 SOURCES = [[5, 6, 7, 8, 9, 2], [10, 2], [11, 12, 13, 2]]
 OPTIONS = {"max_new_tokens": 8, "eos_token_id": 2, "decoder_start_token_id": 2}
@@ -84,6 +88,62 @@ def test_scores_do_not_depend_on_what_else_is_scored() -> None:
     backend = backend_of("blenderbot")
     together = backend.score(SOURCES, [[7, 8, 2], [9, 9, 9, 9, 2], [2]])
     assert backend.score(SOURCES[:1], [[7, 8, 2]])[0] == pytest.approx(together[0], abs=1e-5)
+
+
+def test_equal_sources_are_scored_as_by_themselves() -> None:
+    backend, targets = backend_of("bart"), [[7, 8, 2], [9, 2], [6, 6, 6, 2]]
+    together = backend.score([SOURCES[0], SOURCES[1], SOURCES[0]], targets)
+    for source, target, found in zip([0, 1, 0], targets, together, strict=True):
+        assert backend.score([SOURCES[source]], [target])[0] == pytest.approx(found, abs=1e-5)
+
+
+def reader_of(head: Head, **fields: Any) -> PlainBackend:
+    random, config = np.random.default_rng(3), small_bart(**fields)
+    return PlainBackend(random_weights(random, config, head), config, GenerationConfig(), head)
+
+
+def test_a_label_is_judged_by_its_text_alone() -> None:
+    backend = reader_of("sequence_classification", num_labels=3)
+    texts = [*SOURCES, [5, 6, 2, 2, 7, 2]]  # the last one a pair, with eos between
+    found = backend.classify(texts)
+    for text, scores in zip(texts, found, strict=True):
+        expected = reference.classify(backend.weights, backend.config, np.array([text]))
+        assert scores == pytest.approx(expected[0].tolist(), abs=1e-5)
+    assert backend.classify([]) == []
+    with pytest.raises(ShapeError, match=r"(?s)index 1 has no eos \(id 2\)"):
+        backend.classify([[5, 2], [5, 6]])
+
+
+def test_padding_is_no_end_even_where_eos_is_the_first_id() -> None:
+    backend = reader_of("sequence_classification", eos_token_id=0, pad_token_id=1)
+    short = [5, 6, 0]
+    assert backend.classify([short, [5, 6, 7, 8, 0]])[0] == pytest.approx(backend.classify([short])[0], abs=1e-5)
+
+
+def test_answers_are_looked_for_in_each_text_alone() -> None:
+    backend = reader_of("question_answering")
+    for text, (starts, ends) in zip(SOURCES, backend.spans(SOURCES), strict=True):
+        expected = reference.spans(backend.weights, backend.config, np.array([text]))
+        assert starts == pytest.approx(expected[0][0].tolist(), abs=1e-5)
+        assert ends == pytest.approx(expected[1][0].tolist(), abs=1e-5)
+    assert backend.spans([]) == []
+
+
+def test_a_head_is_asked_for_what_it_is_there_for() -> None:
+    writer, judge = backend_of("bart"), reader_of("sequence_classification")
+    with pytest.raises(ConfigError, match=r"To label texts, .* sequence_classification, but this one has conditional"):
+        writer.classify(SOURCES)
+    with pytest.raises(ConfigError, match=r"To find answers, .* question_answering"):
+        judge.spans(SOURCES)
+    for call in (lambda: judge.generate(SOURCES, GenerationConfig(**OPTIONS)), lambda: judge.score(SOURCES, SOURCES)):
+        with pytest.raises(ConfigError, match=r"To write, or score what others wrote, .* conditional_generation"):
+            call()
+
+
+@pytest.mark.parametrize("head", ["sequence_classification", "question_answering", "none"])
+def test_a_checkpoint_is_opened_with_its_head(tmp_path: Path, head: Head) -> None:
+    opened = open_backend(save_model(tmp_path, head, leave_out=()), "plain")
+    assert opened.head == ("conditional_generation" if head == "none" else head)
 
 
 def test_the_decoder_writes_what_it_is_told_for_the_source_it_is_told() -> None:

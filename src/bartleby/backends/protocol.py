@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from bartleby.errors import LengthError, ShapeError, VocabularyError, raise_all
-from bartleby.family.config import PreTrainedConfig
+from bartleby.errors import ConfigError, LengthError, ShapeError, VocabularyError, raise_all
+from bartleby.family.config import AutoConfig, PreTrainedConfig
+from bartleby.family.parameters import Head, head_of
 from bartleby.generation.config import GenerationConfig
+from bartleby.generation.options import listed
 from bartleby.generation.resolution import length_bounds
 from bartleby.generation.search import whole_prompts
 from bartleby.generation.task import Generated
+from bartleby.hub import take_hub_options
 
 Texts = Sequence[Sequence[int]]
 """Token ids of several texts, unpadded: backends pad, and padding never changes a result."""
 
 
+Spans = list[tuple[list[float], list[float]]]
+"""For each text, the score of every token as the first of an answer, and as the last."""
+
+ABILITIES: dict[Head, str] = {
+    "conditional_generation": "write, or score what others wrote",
+    "sequence_classification": "label texts",
+    "question_answering": "find answers",
+}
+"""The heads a backend runs, and what each is there for."""
+
+
 class Backend(Protocol):
-    """A sequence-to-sequence model that can write and judge texts, given as token ids."""
+    """An encoder-decoder that can write or judge texts, given as token ids; which of these, its head says."""
 
     @property
     def name(self) -> str:
@@ -25,6 +40,10 @@ class Backend(Protocol):
 
     @property
     def config(self) -> PreTrainedConfig: ...
+
+    @property
+    def head(self) -> Head:
+        """One of `ABILITIES`; what the others are there for is refused with a ConfigError."""
 
     @property
     def generation_config(self) -> GenerationConfig:
@@ -50,6 +69,39 @@ class Backend(Protocol):
         Raises: VocabularyError, LengthError or ShapeError before anything is computed.
         """
 
+    def classify(self, input_ids: Texts) -> list[list[float]]:
+        """The score of every label for each text, in the order of `config.id2label`: logits, for a softmax to weigh.
+
+        Two texts that are judged together are one sequence, as the tokenizer joins a pair.
+        Raises: VocabularyError, LengthError or ShapeError before anything is computed.
+        """
+
+    def spans(self, input_ids: Texts) -> Spans:
+        """Where in each text, question and context joined as a pair, the answer may start and end: logits.
+
+        Raises: VocabularyError, LengthError or ShapeError before anything is computed.
+        """
+
+
+def head_to_open(name_or_path: str | os.PathLike[str], **where: Any) -> Head:
+    """The head of the checkpoint of that name or in that folder; `where` may hold more than `hub.resolve` takes."""
+    return backend_head(AutoConfig.from_pretrained(name_or_path, **take_hub_options(dict(where))))
+
+
+def backend_head(config: PreTrainedConfig) -> Head:
+    """That of the class config.json names, if a backend runs it; else the one that writes."""
+    head = head_of(config)
+    return head if head in ABILITIES else "conditional_generation"
+
+
+def check_head(head: Head, wanted: Head) -> None:
+    """Raises: ConfigError if a model with `head` is asked for what another head is there for."""
+    if head != wanted:
+        raise ConfigError(
+            f"To {ABILITIES[wanted]}, a checkpoint must have the head {wanted}, but this one has {head}. "
+            "Open another, or correct `architectures` in its config.json."
+        )
+
 
 def check_texts(texts: Texts, config: PreTrainedConfig, kind: str) -> None:
     """Refuse texts that this model cannot read; `kind` is what messages call one of them: "source", "target".
@@ -74,6 +126,22 @@ def check_texts(texts: Texts, config: PreTrainedConfig, kind: str) -> None:
         if len(text) > positions
     ]
     raise_all(LengthError, long, "The batch")
+
+
+def check_labelled(texts: Texts, config: PreTrainedConfig) -> None:
+    """Refuse texts that no label can be read off.
+
+    Raises: as `check_texts`, and ShapeError for all texts without an eos.
+    """
+    check_texts(texts, config, "text")
+    ends = set(listed(config.eos_token_id))
+    without = [
+        f"The text at index {index} has no eos (id {config.eos_token_id}), where its label is read. "
+        "Encode it with special tokens."
+        for index, text in enumerate(texts)
+        if ends.isdisjoint(text)
+    ]
+    raise_all(ShapeError, without, "The batch")
 
 
 def check_request(
@@ -110,16 +178,3 @@ def check_targets(input_ids: Texts, targets: Texts, config: PreTrainedConfig) ->
     check_texts(targets, config, "target")
     if len(input_ids) != len(targets):
         raise ShapeError(f"There must be one target for each of {len(input_ids)} sources, but are {len(targets)}.")
-
-
-def by_prompt_length(
-    options: GenerationConfig, decoder_input_ids: Texts | None, count: int
-) -> Iterator[tuple[list[int], list[list[int]]]]:
-    """The places of the sources whose prompts are of one length, and their prompts.
-
-    What is written side by side starts at one place.
-    """
-    prompts = whole_prompts(options, decoder_input_ids, count)
-    for length in sorted({len(prompt) for prompt in prompts}):
-        members = [place for place, prompt in enumerate(prompts) if len(prompt) == length]
-        yield members, [prompts[place] for place in members]

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -5,11 +6,13 @@ import pytest
 
 pytest.importorskip("tensorflow", reason='the TensorFlow wing is not installed: pip install "bartleby[tensorflow]"')
 
+from bartleby.backends import open_backend
 from bartleby.backends.keras.backend import TensorFlowBackend
 from bartleby.backends.plain import PlainBackend
-from bartleby.errors import LengthError, OptionError, ShapeError, VocabularyError
+from bartleby.errors import ConfigError, LengthError, OptionError, ShapeError, VocabularyError
 from bartleby.generation.config import GenerationConfig
 from tests.backends.keras.decoding.weighted import model_of
+from tests.lab.small_models import save_model
 from tests.parity.random_models import MODEL_TYPES, POSITIONS, VOCABULARY, random_config, random_weights
 
 SOURCES = [[5, 6, 7, 8, 9, 2], [10, 2], [11, 12, 13, 2]]
@@ -54,6 +57,27 @@ def test_it_scores_as_the_plain_backend_scores(model_type: str) -> None:
     targets = [[7, 8, 2], [9, 9, 9, 9, 2], [2]]
     for mine, theirs in zip(ours.score(SOURCES, targets), plain.score(SOURCES, targets), strict=True):
         assert mine == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.parametrize("head", ["sequence_classification", "question_answering"])
+def test_it_judges_as_the_plain_backend_judges(tmp_path: Path, head: str) -> None:
+    folder = save_model(tmp_path, head)
+    ours, plain = open_backend(folder, "tensorflow"), open_backend(folder, "plain")
+    assert ours.head == plain.head == head
+    texts = [*SOURCES, [5, 6, 2, 2, 7, 2]]
+    if head == "sequence_classification":
+        for mine, theirs in zip(ours.classify(texts), plain.classify(texts), strict=True):
+            assert mine == pytest.approx(theirs, abs=1e-5)
+        assert ours.classify([]) == []
+        with pytest.raises(ShapeError, match="index 0 has no eos"):
+            ours.classify([[5, 6]])
+    else:
+        for mine, theirs in zip(ours.spans(texts), plain.spans(texts), strict=True):
+            assert mine[0] == pytest.approx(theirs[0], abs=1e-5)
+            assert mine[1] == pytest.approx(theirs[1], abs=1e-5)
+        assert ours.spans([]) == []
+    with pytest.raises(ConfigError, match="conditional_generation, but this one has"):
+        ours.generate(SOURCES, GenerationConfig(**OPTIONS))
 
 
 def test_what_cannot_be_read_or_written_is_refused_before_anything_runs() -> None:

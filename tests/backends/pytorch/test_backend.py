@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from bartleby.backends import open_backend
 from bartleby.backends.plain import PlainBackend
-from bartleby.errors import LengthError, OptionError, ShapeError, VocabularyError
+from bartleby.errors import ConfigError, LengthError, OptionError, ShapeError, VocabularyError
 from bartleby.generation.config import GenerationConfig
+from tests.lab.small_models import save_model
 from tests.parity.random_models import MODEL_TYPES, POSITIONS, VOCABULARY, random_config, random_weights
 
 torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: pip install "bartleby[torch]"')
@@ -53,6 +54,49 @@ def test_it_scores_as_the_plain_backend_scores(model_type: str) -> None:
     targets = [[7, 8, 2], [9, 9, 9, 9, 2], [2]]
     for mine, theirs in zip(ours.score(SOURCES, targets), plain.score(SOURCES, targets), strict=True):
         assert mine == pytest.approx(theirs, abs=1e-5)
+
+
+@settings(max_examples=10)
+@given(st.sampled_from(MODEL_TYPES), st.lists(st.sampled_from(range(3)), min_size=1, max_size=9), st.integers(1, 200))
+def test_scores_hang_on_no_neighbour_and_no_limit(model_type: str, drawn: list[int], at_once: int) -> None:
+    ours, plain = both(model_type)
+    sources = [SOURCES[place] for place in drawn]
+    targets = [[7, *range(4, 4 + number), 2] for number in range(len(drawn))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bartleby.backends.pytorch.backend.SCORED_AT_ONCE", at_once * VOCABULARY)
+        found = ours.score(sources, targets)
+    for source, target, mine in zip(sources, targets, found, strict=True):
+        assert mine == pytest.approx(plain.score([source], [target])[0], abs=1e-5)
+
+
+def test_it_reads_an_equal_source_once() -> None:
+    ours, _ = both("bart")
+    rows = []
+    encoder = ours.model.get_encoder()
+    encoder.register_forward_pre_hook(lambda _, arguments: rows.append(len(arguments[0])))
+    ours.score([SOURCES[0]] * 20 + [SOURCES[1]], [[number + 4, 2] for number in range(21)])
+    assert rows == [2]
+
+
+@pytest.mark.parametrize("head", ["sequence_classification", "question_answering"])
+def test_it_judges_as_the_plain_backend_judges(tmp_path: Path, head: str) -> None:
+    folder = save_model(tmp_path, head)
+    ours, plain = open_backend(folder, "pytorch"), open_backend(folder, "plain")
+    assert ours.head == plain.head == head
+    texts = [*SOURCES, [5, 6, 2, 2, 7, 2]]
+    if head == "sequence_classification":
+        for mine, theirs in zip(ours.classify(texts), plain.classify(texts), strict=True):
+            assert mine == pytest.approx(theirs, abs=1e-5)
+        assert ours.classify([]) == []
+        with pytest.raises(ShapeError, match="index 0 has no eos"):
+            ours.classify([[5, 6]])
+    else:
+        for mine, theirs in zip(ours.spans(texts), plain.spans(texts), strict=True):
+            assert mine[0] == pytest.approx(theirs[0], abs=1e-5)
+            assert mine[1] == pytest.approx(theirs[1], abs=1e-5)
+        assert ours.spans([]) == []
+    with pytest.raises(ConfigError, match="conditional_generation, but this one has"):
+        ours.generate(SOURCES, GenerationConfig(**OPTIONS))
 
 
 def test_samples_depend_on_the_seed_and_on_nothing_else() -> None:

@@ -10,28 +10,50 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bartleby.backends.flax.auto import FlaxAutoModelForSeq2SeqLM
+from bartleby.backends.flax.auto import (
+    FlaxAutoModelForQuestionAnswering,
+    FlaxAutoModelForSeq2SeqLM,
+    FlaxAutoModelForSequenceClassification,
+)
 from bartleby.backends.flax.decoding.inputs import Prepared
+from bartleby.backends.grouping import by_number_of_ends, by_prompt_length
 from bartleby.backends.plain import padded
-from bartleby.backends.protocol import Texts, by_prompt_length, check_request, check_targets
+from bartleby.backends.protocol import (
+    Spans,
+    Texts,
+    check_head,
+    check_labelled,
+    check_request,
+    check_targets,
+    check_texts,
+    head_to_open,
+)
 from bartleby.family import masks
 from bartleby.family.config import PreTrainedConfig
+from bartleby.family.parameters import Head
 from bartleby.generation.compiled.noise import HostNoise
 from bartleby.generation.compiled.task import Written, hypotheses
 from bartleby.generation.config import GenerationConfig
 from bartleby.generation.later import Implementation
 from bartleby.generation.task import Generated
 
+AUTO_CLASSES: dict[Head, Any] = {
+    "conditional_generation": FlaxAutoModelForSeq2SeqLM,
+    "sequence_classification": FlaxAutoModelForSequenceClassification,
+    "question_answering": FlaxAutoModelForQuestionAnswering,
+}
+
 
 class FlaxBackend:
-    """A model with a language-modelling head, run where its parameters lie."""
+    """A model that writes, labels or finds answers, run where its parameters lie."""
 
     name: Implementation = "flax"
 
     def __init__(self, model: Any) -> None:
-        """`model`: one of the published classes for conditional generation."""
+        """`model`: one of the published classes whose head is in `protocol.ABILITIES`."""
         self.model = model
         self._score = jax.jit(self._likely)
+        self._judge = jax.jit(self._judged)
 
     @classmethod
     def open(cls, name_or_path: str | os.PathLike[str], *, dtype: Any = jnp.float32, **where: Any) -> Self:
@@ -39,7 +61,8 @@ class FlaxBackend:
 
         Raises: HubError if it cannot be found, CheckpointError if its weights are not those its config describes.
         """
-        return cls(FlaxAutoModelForSeq2SeqLM.from_pretrained(name_or_path, dtype=dtype, **where))
+        auto_class = AUTO_CLASSES[head_to_open(name_or_path, **where)]
+        return cls(auto_class.from_pretrained(name_or_path, dtype=dtype, **where))
 
     @property
     def config(self) -> PreTrainedConfig:
@@ -47,7 +70,13 @@ class FlaxBackend:
         return config
 
     @property
+    def head(self) -> Head:
+        head: Head = self.model.table_head
+        return head
+
+    @property
     def generation_config(self) -> GenerationConfig:
+        check_head(self.head, "conditional_generation")
         options: GenerationConfig = self.model.generation_config
         return options
 
@@ -60,6 +89,7 @@ class FlaxBackend:
         decoder_input_ids: Texts | None = None,
     ) -> Generated:
         """As `Backend.generate`. With equal seeds it draws what the plain backend draws."""
+        check_head(self.head, "conditional_generation")
         options.validate(self.name, self.config.vocab_size)
         check_request(input_ids, options, decoder_input_ids, self.config)
         results: Generated = [[] for _ in input_ids]
@@ -88,6 +118,7 @@ class FlaxBackend:
 
     def score(self, input_ids: Texts, targets: Texts) -> list[list[float]]:
         """As `Backend.score`."""
+        check_head(self.head, "conditional_generation")
         check_targets(input_ids, targets, self.config)
         if not input_ids:
             return []
@@ -97,10 +128,39 @@ class FlaxBackend:
         likely = np.asarray(self._score(self.model.params, ids, mask, inputs, labels))
         return [row[: len(target)].tolist() for row, target in zip(likely, targets, strict=True)]
 
+    def classify(self, input_ids: Texts) -> list[list[float]]:
+        """As `Backend.classify`."""
+        check_head(self.head, "sequence_classification")
+        check_labelled(input_ids, self.config)
+        results: list[list[float]] = [[] for _ in input_ids]
+        for members in by_number_of_ends(input_ids, self.config):
+            ids, mask = padded([input_ids[place] for place in members], self.config.pad_token_id)
+            scores = np.asarray(self._judge(self.model.params, ids, mask).logits, np.float32)
+            for place, row in zip(members, scores.tolist(), strict=True):
+                results[place] = row
+        return results
+
+    def spans(self, input_ids: Texts) -> Spans:
+        """As `Backend.spans`."""
+        check_head(self.head, "question_answering")
+        check_texts(input_ids, self.config, "text")
+        if not input_ids:
+            return []
+        found = self._judge(self.model.params, *padded(input_ids))
+        starts, ends = (np.asarray(scores, np.float32) for scores in (found.start_logits, found.end_logits))
+        return [
+            (start[: len(text)].tolist(), end[: len(text)].tolist())
+            for text, start, end in zip(input_ids, starts, ends, strict=True)
+        ]
+
     def _likely(self, params: Any, ids: Array, mask: Array, inputs: Array, labels: Array) -> Array:
         """Log-probabilities of the labels, (b, t)."""
         logits = self.model(ids, mask, inputs, params=params).logits.astype(jnp.float32)
         return jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, :, None], axis=2)[:, :, 0]
+
+    def _judged(self, params: Any, ids: Array, mask: Array) -> Any:
+        """What a head that reads says of the texts; its logits are (b, labels), or twice (b, s)."""
+        return self.model(ids, mask, params=params, return_dict=True)
 
 
 def _prepared(sources: Texts, prompts: Texts) -> Prepared:
