@@ -104,6 +104,11 @@ def test_embedded_checkpoints_are_folders_with_a_config(no_hub, assets):
     assert resolve("tiny-chat") == assets / "tiny-chat"
 
 
+def test_a_name_like_ours_is_never_taken_from_the_hub(no_hub, assets):
+    with pytest.raises(HubError, match=r"no embedded checkpoint 'bartleby-huge' in this version \(tiny-chat\)"):
+        resolve("bartleby-huge")
+
+
 @pytest.mark.parametrize(
     "text", ["./x", "../x", "/no/such", "~/no-such-folder", "~nobody-at-all/x", "a/b/c", "a/b/", "a\\b", "C:x"]
 )

@@ -16,6 +16,7 @@ from bartleby.errors import HubError, OptionError, raise_all
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 """Where the embedded checkpoints lie, one folder each."""
+EMBEDDED_PREFIX = "bartleby-"
 
 Kind = Literal["safetensors", "bin", "h5", "msgpack"]
 Weights = bool | Kind | tuple[Kind, ...]
@@ -170,6 +171,11 @@ def _looks_like_a_path(text: str) -> bool:
 
 
 def _check_name(name: str) -> None:
+    if name.startswith(EMBEDDED_PREFIX) and "/" not in name:  # what is called like ours is never taken from others
+        raise HubError(
+            f"There is no embedded checkpoint {name!r} in this version ({', '.join(embedded_names()) or 'none at all'}). "
+            "Pass one that is there, a folder, or a hub name with its owner."
+        )
     if len(name) > _LONGEST_NAME or ".." in name or "--" in name or not _NAME.fullmatch(name):
         raise HubError(
             f"{name!r} is neither an existing folder nor a hub name. A hub name is `name` or `owner/name`: letters, "
