@@ -31,3 +31,11 @@ def tiny_chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny_chat import save_tiny_chat
 
     return save_tiny_chat(tmp_path_factory.mktemp("tiny-chat"))
+
+
+@pytest.fixture(scope="session")
+def tiny_summarizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A summary checkpoint of random weights, with the styles title and summary. Do not write into it."""
+    from tests.tiny_summarizer import save_tiny_summarizer
+
+    return save_tiny_summarizer(tmp_path_factory.mktemp("tiny-summarizer"))

@@ -357,6 +357,8 @@ from bartleby.hub import resolve as resolve
 from bartleby.tasks.chat import Chat as Chat
 from bartleby.tasks.chat import Conversation as Conversation
 from bartleby.tasks.chat import Reply as Reply
+from bartleby.tasks.summarize import Summarizer as Summarizer
+from bartleby.tasks.summarize import Summary as Summary
 from bartleby.tokenization.auto import AutoTokenizer as AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer as PreTrainedTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizerBase as PreTrainedTokenizerBase

@@ -172,8 +172,9 @@ def _looks_like_a_path(text: str) -> bool:
 
 def _check_name(name: str) -> None:
     if name.startswith(EMBEDDED_PREFIX) and "/" not in name:  # what is called like ours is never taken from others
+        known = ", ".join(embedded_names()) or "none at all"
         raise HubError(
-            f"There is no embedded checkpoint {name!r} in this version ({', '.join(embedded_names()) or 'none at all'}). "
+            f"There is no embedded checkpoint {name!r} in this version ({known}). "
             "Pass one that is there, a folder, or a hub name with its owner."
         )
     if len(name) > _LONGEST_NAME or ".." in name or "--" in name or not _NAME.fullmatch(name):

@@ -18,11 +18,13 @@ from bartleby.cli import train
 from bartleby.cli.chat import chat
 from bartleby.cli.convert import convert
 from bartleby.cli.info import info
+from bartleby.cli.summarize import summarize
 from bartleby.cli.verify import verify
 from bartleby.errors import BartlebyError, OptionError
 
 app = typer.Typer(name="bartleby", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(chat)
+app.command()(summarize)
 app.command()(info)
 app.command()(convert)
 app.command()(verify)
@@ -42,7 +44,7 @@ def bartleby(
         bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print it.")
     ] = False,
 ) -> None:
-    """BART, Blenderbot and Blenderbot-Small: chat, look at checkpoints, convert and verify them, train."""
+    """BART, Blenderbot and Blenderbot-Small: chat, summarize, look at checkpoints, convert and verify them, train."""
 
 
 def main() -> None:
