@@ -9,14 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.collation import Batches
-from bartleby.training.corpora import corpus_name, training_files
+from bartleby.training.corpora import Reading, corpus_name, read_records, training_files, validation_files
 from bartleby.training.options import REQUIRED, Options, option
 from bartleby.training.store import Examples
 
@@ -29,6 +30,7 @@ VALIDATION_SEED = 0
 
 Tell = Callable[[str], None]
 Figures = dict[str, Any]
+Shape = TypeVar("Shape")
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,18 @@ class Recipe(ABC):
     @abstractmethod
     def setup(self, folder: Path) -> Setup:
         """Model, objective and batches over what `prepare` left in `folder`."""
+
+    def training_records(self, shape: Callable[[Any], Shape], reading: Reading | None = None) -> Iterator[Shape]:
+        """What is learnt from, one record at a time; `reading` is told what was read and skipped."""
+        paths = training_files(self.data.data, self.data.leave_out)
+        how: Any = self.data.on_bad_record
+        return islice(read_records(paths, shape, reading, how), self.data.limit)
+
+    def validation_records(self, shape: Callable[[Any], Shape], reading: Reading | None = None) -> Iterator[Shape]:
+        """What is measured on, all of it."""
+        paths = validation_files(self.data.data, self.data.validation, self.data.leave_out)
+        how: Any = self.data.on_bad_record
+        return read_records(paths, shape, reading, how)
 
     def document(self) -> dict[str, Any]:
         """What decides which examples there are and what they are learnt with; where the files lie does not."""

@@ -1,0 +1,204 @@
+"""Training for conversation: which source text each reply of a dialogue is learnt from, laid out as in a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from bartleby.errors import OptionError, raise_all
+from bartleby.family.turns import LAYOUTS, TurnLayout
+from bartleby.tokenization.auto import AutoTokenizer
+from bartleby.tokenization.base import PreTrainedTokenizer
+from bartleby.training.collation import Batches, Padding, PairCollation
+from bartleby.training.corpora import Reading
+from bartleby.training.options import Options, option
+from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell, sampled
+from bartleby.training.records import Dialogue, as_dialogue
+from bartleby.training.store import Examples, ExampleWriter
+
+DIALOGUES_AT_ONCE = 2000
+"""Dialogues that are given to the tokenizer together: enough to keep all its threads busy."""
+
+
+@dataclass(frozen=True)
+class ChatOptions(Options):
+    """How examples are made. Lengths are in tokens, the closing `</s>` included."""
+
+    subject: ClassVar[str] = "The chat's options"
+
+    layout: str = option(
+        "last_three", "How turns are laid out, in training and in chats with the model.", choices=tuple(LAYOUTS)
+    )
+    source_tokens: int = option(128, "Room for turns and persona; whole oldest turns go.", metavar="N", least=2)
+    target_tokens: int = option(40, "Longer replies are left out.", metavar="N", least=2)
+    persona_share: float = option(
+        0.5, "Share of the replies by someone with a persona that see it.", metavar="X", least=0, most=1
+    )
+    label_smoothing: float = option(0.0, "Share of each target spread over the vocabulary.", least=0, most=0.99)
+
+
+@dataclass(frozen=True)
+class ChatRecipe(Recipe):
+    """Replies from the turns before them."""
+
+    kind, own, preset = "chat", ChatOptions, "bartleby-chat-mini"
+
+    def prepare(self, folder: Path, tell: Tell) -> Figures:
+        from bartleby.training.recipes.start import starting_tokenizer
+
+        self._refuse_lengths()
+        reading = Reading()
+        turns = chain.from_iterable(dialogue.turns for dialogue in self.training_records(as_dialogue, Reading()))
+        tokenizer = starting_tokenizer(self, turns)
+        tokenizer.save_pretrained(folder / "tokenizer")
+        maker = ChatExamples(tokenizer, self.options, self.seed)
+        with ExampleWriter(folder / "train") as writer:
+            for source, target in maker.pairs(self.training_records(as_dialogue, reading)):
+                writer.add(source=source, target=target)
+        for line in reading.told():
+            tell(line)
+        tell(f"{sum(reading.records.values())} dialogues gave {maker.report.told()}.")
+        validation = self._prepare_validation(tokenizer, folder / "valid")
+        skipped = {"skipped": reading.refused}
+        return {"records": reading.records, **skipped, **asdict(maker.report), "validation": asdict(validation)}
+
+    def _prepare_validation(self, tokenizer: PreTrainedTokenizer, folder: Path) -> ExampleReport:
+        maker = ChatExamples(tokenizer, self.options, self.seed)
+        examples = maker.examples(self.validation_records(as_dialogue))
+        sampled(examples, self.data.validation_examples).save(folder)
+        return maker.report
+
+    def setup(self, folder: Path) -> Setup:
+        from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
+        from bartleby.training.objectives.likelihood import TargetLoss
+        from bartleby.training.recipes.perplexity import PerplexityOf
+        from bartleby.training.recipes.start import starting_model
+
+        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
+        own = {"turn_layout": self.options.layout}  # a chat lays its turns out as they were learnt
+        model = starting_model(self, AutoModelForSeq2SeqLM, tokenizer, own)
+        collation = PairCollation(Examples.open(folder / "train"), Padding.of(model.config))
+        return Setup(
+            model=model,
+            tokenizer=tokenizer,
+            objective=TargetLoss(model, self.options.label_smoothing),
+            batches=Batches(collation.lengths(), collation, self.data.batch_tokens, self.seed),
+            measure=PerplexityOf(model, Examples.open(folder / "valid")),
+        )
+
+    def _refuse_lengths(self) -> None:
+        from bartleby.training.recipes.start import starting_config
+
+        positions = self.model.positions or starting_config(self).max_position_embeddings
+        faults = [
+            f"`{name}` must be at most {positions}, the model's positions, but is {getattr(self.options, name)}."
+            for name in ("source_tokens", "target_tokens")
+            if getattr(self.options, name) > positions
+        ]
+        raise_all(OptionError, faults, ChatOptions.subject)
+
+
+@dataclass
+class ExampleReport:
+    """How many replies became examples, and what was left out or cut."""
+
+    examples: int = 0
+    long_replies: int = 0
+    """Replies longer than `target_tokens`: left out."""
+    long_last_turns: int = 0
+    """Replies to a turn that, alone with the persona, is longer than `source_tokens`: left out."""
+    shortened: int = 0
+    """Examples that lost their oldest turns to `source_tokens`."""
+    with_persona: int = 0
+
+    def told(self) -> str:
+        """All of it in one sentence."""
+        return (
+            f"{self.examples} examples, {self.with_persona} with a persona; {self.shortened} lost their oldest turns. "
+            f"Left out: {self.long_replies} replies that are too long, {self.long_last_turns} to a turn that is"
+        )
+
+
+class ChatExamples:
+    """Turns dialogues into pairs of (source, reply) ids for one tokenizer."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizer, options: ChatOptions, seed: int = 0) -> None:
+        self.tokenizer, self.options = tokenizer, options
+        self.layout = LAYOUTS[options.layout]
+        self.report = ExampleReport()
+        self._random = np.random.default_rng(seed)
+
+    def examples(self, dialogues: Iterable[Dialogue]) -> Examples:
+        """All pairs in memory."""
+        pairs = list(self.pairs(dialogues))
+        return Examples.of({"source": [source for source, _ in pairs], "target": [target for _, target in pairs]})
+
+    def pairs(self, dialogues: Iterable[Dialogue]) -> Iterator[tuple[list[int], list[int]]]:
+        """Every reply that keeps to the limits, behind its source, in the order of the dialogues."""
+        waiting = iter(dialogues)
+        while several := list(islice(waiting, DIALOGUES_AT_ONCE)):
+            turns = sorted({turn for dialogue in several for turn in dialogue.turns})
+            ids_of = dict(zip(turns, self._encode(turns), strict=True))
+            drafts = [draft for dialogue in several for draft in self._drafts(dialogue, ids_of)]
+            self._encode_sources(drafts)
+            kept = [draft for draft in drafts if draft.ids]
+            self.report.examples += len(kept)
+            self.report.long_last_turns += len(drafts) - len(kept)
+            self.report.shortened += sum(draft.shortened for draft in kept)
+            self.report.with_persona += sum(bool(draft.persona) for draft in kept)
+            yield from ((draft.ids, ids_of[draft.reply]) for draft in kept)
+
+    def _drafts(self, dialogue: Dialogue, ids_of: Mapping[str, list[int]]) -> Iterator[_Draft]:
+        room = self.options.source_tokens
+        for place in range(1, len(dialogue.turns)):
+            shown = self._random.random() < self.options.persona_share  # drawn each time: limits shift no one's draw
+            reply = dialogue.turns[place]
+            if len(ids_of[reply]) > self.options.target_tokens:
+                self.report.long_replies += 1
+                continue
+            oldest = 0 if self.layout.turns_kept is None else max(0, place - self.layout.turns_kept)
+            draft = _Draft(list(dialogue.turns[oldest:place]), dialogue.persona_of(place) if shown else (), reply)
+            # Turns that surely do not fit go before the text is encoded: each costs at least its own tokens.
+            while len(draft.turns) > 1 and sum(len(ids_of[turn]) for turn in draft.turns) > room:
+                draft.drop_oldest()
+            yield draft
+
+    def _encode_sources(self, drafts: Sequence[_Draft]) -> None:
+        """Fill in the ids, dropping whole oldest turns until they fit; what cannot fit stays without."""
+        waiting = list(drafts)
+        while waiting:
+            too_long = []
+            for draft, ids in zip(waiting, self._encode([draft.text(self.layout) for draft in waiting]), strict=True):
+                if len(ids) <= self.options.source_tokens:
+                    draft.ids = ids
+                elif len(draft.turns) > 1:
+                    draft.drop_oldest()
+                    too_long.append(draft)
+            waiting = too_long
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        encoded: list[list[int]] = self.tokenizer(list(texts))["input_ids"] if texts else []
+        return encoded
+
+
+@dataclass
+class _Draft:
+    """One example on its way; `ids` are the source's, empty until it fits."""
+
+    turns: list[str]
+    persona: tuple[str, ...]
+    reply: str
+    ids: list[int] = field(default_factory=list)
+    shortened: bool = False
+
+    def drop_oldest(self) -> None:
+        del self.turns[0]
+        self.shortened = True
+
+    def text(self, layout: TurnLayout) -> str:
+        return layout.render(self.turns, self.persona)
