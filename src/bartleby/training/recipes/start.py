@@ -23,6 +23,7 @@ from bartleby.training.lengthening import lengthen
 from bartleby.training.lora import add_adapters
 from bartleby.training.recipes.recipe import ModelOptions, Recipe
 from bartleby.training.runs import checkpoint_of
+from bartleby.training.vocabulary import learn_tokenizer
 
 Started = TypeVar("Started", bound=Model)
 
@@ -64,7 +65,7 @@ def starting_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PreTrainedTokeni
     if given is not None:
         tokenizer = AutoTokenizer.from_pretrained(given, use_fast=False)
     else:
-        tokenizer = BY_MODEL_TYPE[config.model_type]().train_new_from_iterator(texts, config.vocab_size)
+        tokenizer = learn_tokenizer(BY_MODEL_TYPE[config.model_type], texts, config.vocab_size)
     tokenizer.model_max_length = recipe.model.positions or config.max_position_embeddings
     return tokenizer
 

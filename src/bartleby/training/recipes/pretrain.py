@@ -1,0 +1,219 @@
+"""Pretraining as BART's: texts are spoilt, and the model writes them as they were.
+
+Any corpus of texts will do: `{"paragraphs": [text, …]}`, `{"text": …}` with or without a `summary`, plain text files.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
+from bartleby.backends.pytorch.heads import ConditionalGeneration
+from bartleby.errors import OptionError, raise_all
+from bartleby.measure.perplexity import perplexity
+from bartleby.tokenization.auto import AutoTokenizer
+from bartleby.tokenization.base import PreTrainedTokenizer
+from bartleby.training.blocks import BlockReport, Packing
+from bartleby.training.collation import Batches, Padding
+from bartleby.training.corpora import Reading, corpus_name, read_records, training_files
+from bartleby.training.denoising import TEXT, DenoisingCollation
+from bartleby.training.lexicon import Lexicon
+from bartleby.training.noise import NOISES, Noise
+from bartleby.training.objectives.likelihood import TargetLoss, target_log_probs
+from bartleby.training.options import Options, option
+from bartleby.training.recipes.recipe import VALIDATION_SEED, Figures, Recipe, Setup, Tell, sampled
+from bartleby.training.recipes.start import starting_config, starting_model, starting_tokenizer
+from bartleby.training.records import Document, as_document, is_text
+from bartleby.training.store import Examples, ExampleWriter
+
+
+@dataclass(frozen=True)
+class PretrainOptions(Options):
+    """What is made of the texts."""
+
+    subject: ClassVar[str] = "The pretraining's options"
+
+    noise: str = option("bart-large", "How the texts are spoilt.", choices=tuple(NOISES))
+    noise_change: tuple[str, ...] = option((), "Field of the noise, such as mask=0.15.", metavar="FIELD=VALUE")
+    block_tokens: int = option(512, "Tokens of a text at most, `<s>` and `</s>` included.", metavar="N", least=1)
+    mix_documents: bool = option(False, "Let a text go over from one document to the next.")
+    with_summaries: bool = option(False, "Of records with a `summary`, learn that too, above the text.")
+    more_data: tuple[str, ...] = option((), "More folders or files to learn from.", metavar="PATH")
+    vocabulary_data: tuple[str, ...] = option(
+        (), "Folders or files that only a new tokenizer learns from, besides.", metavar="PATH"
+    )
+
+    def contradictions(self) -> Iterator[str]:
+        """A noise that is none."""
+        try:
+            self.chosen_noise()
+        except OptionError as fault:
+            yield str(fault)
+
+    def chosen_noise(self) -> Noise:
+        """The noise with its changes; their values are read as JSON, or else are text."""
+        known = {field.name for field in fields(Noise)}
+        changes: dict[str, Any] = {}
+        faults = []
+        for change in self.noise_change:
+            name, sign, text = change.partition("=")
+            if not sign or name not in known:
+                faults.append(f"`noise_change` must be FIELD=VALUE with a field of the noise, but is {change!r}.")
+            changes[name] = text
+            with suppress(ValueError):
+                changes[name] = json.loads(text)
+        raise_all(OptionError, faults, "The changes to the noise")
+        return replace(NOISES[self.noise], **changes)
+
+
+@dataclass(frozen=True)
+class Pretrain(Recipe):
+    """Denoising of blocks of text, spoilt in another way each epoch."""
+
+    kind: ClassVar[str] = "pretrain"
+    own: ClassVar[type[Options]] = PretrainOptions
+    preset: ClassVar[str] = "bartleby-summary-mini"
+
+    def prepare(self, folder: Path, tell: Tell) -> Figures:
+        """The corpora are read twice where a tokenizer is learnt from them: they need not fit in memory."""
+        self._refuse_long_blocks()
+        tokenizer = starting_tokenizer(self, self._vocabulary_texts(tell))
+        tokenizer.save_pretrained(folder / "tokenizer")
+        tell(f"The tokenizer has {len(tokenizer):,} entries.")
+        reading = Reading()
+        report = self._write(tokenizer, self._documents(self.files(), reading), folder / "train")
+        for line in [*reading.told(), f"{report.told()}."]:
+            tell(line)
+        validation = self._write_validation(tokenizer, folder)
+        return {
+            "records": reading.records,
+            "skipped": reading.refused,
+            "examples": report.blocks,
+            **asdict(report),
+            "validation": asdict(validation),
+        }
+
+    def setup(self, folder: Path) -> Setup:
+        """The noise of a step depends on the seed, the epoch and the batch's place in it."""
+        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
+        model = starting_model(self, AutoModelForSeq2SeqLM, tokenizer)
+        collation = DenoisingCollation(
+            examples=Examples.open(folder / "train"),
+            noise=self.options.chosen_noise(),
+            lexicon=Lexicon.of(tokenizer),
+            padding=Padding.of(model.config),
+            longest=model.config.max_position_embeddings,
+        )
+        fixed = replace(collation, examples=Examples.open(folder / "valid"), seed=VALIDATION_SEED)
+        return Setup(
+            model=model,
+            tokenizer=tokenizer,
+            objective=TargetLoss(model),
+            batches=Batches(collation.lengths(), collation, self.data.batch_tokens, self.seed),
+            measure=DenoisingFigures(model, fixed, self.data.batch_tokens),
+        )
+
+    def files(self) -> list[Path]:
+        """What is learnt from."""
+        more = (training_files(Path(data)) for data in self.options.more_data)
+        return [*training_files(self.data.data, self.data.leave_out), *chain.from_iterable(more)]
+
+    def document(self) -> dict[str, Any]:
+        """Where files lie decides nothing: `corpora` has their sizes."""
+        document = super().document()
+        for name in ("more_data", "vocabulary_data"):
+            del document[name]
+        return document
+
+    def sizes(self) -> dict[str, int]:
+        """Those of the vocabulary too, for it decides about every token."""
+        sizes: dict[str, int] = {}
+        for path in dict.fromkeys([*self.files(), *self._vocabulary_files()]):
+            sizes[corpus_name(path)] = sizes.get(corpus_name(path), 0) + path.stat().st_size
+        return sizes
+
+    def _refuse_long_blocks(self) -> None:
+        positions = self.model.positions or starting_config(self).max_position_embeddings
+        if self.options.block_tokens > positions:
+            raise OptionError(
+                f"`block_tokens` must be at most {positions}, the model's positions, but is "
+                f"{self.options.block_tokens}. Change one of them."
+            )
+
+    def _vocabulary_files(self) -> list[Path]:
+        return [path for data in self.options.vocabulary_data for path in training_files(Path(data))]
+
+    def _vocabulary_texts(self, tell: Tell) -> Iterator[str]:
+        """Paragraph by paragraph, summaries always included; not read unless a tokenizer is learnt."""
+        files, further = self.files(), self._vocabulary_files()
+        tell(f"Learning a vocabulary from {', '.join(dict.fromkeys(map(corpus_name, [*files, *further])))} …")
+        how: Any = self.data.on_bad_record
+        learnt = islice(read_records(files, with_summary, None, how), self.data.limit)
+        for document in chain(learnt, read_records(further, with_summary, None, how)):
+            yield from document.paragraphs
+
+    def _documents(self, files: list[Path], reading: Reading | None = None) -> Iterator[Document]:
+        shape = with_summary if self.options.with_summaries else as_document
+        how: Any = self.data.on_bad_record
+        return islice(read_records(files, shape, reading, how), self.data.limit)
+
+    def _write(self, tokenizer: PreTrainedTokenizer, documents: Iterator[Document], folder: Path) -> BlockReport:
+        packing = Packing(tokenizer, self.options.block_tokens, self.options.mix_documents)
+        with ExampleWriter(folder) as writer:
+            for block in packing.blocks(documents):
+                writer.add(**{TEXT: block})
+        return packing.report
+
+    def _write_validation(self, tokenizer: PreTrainedTokenizer, folder: Path) -> BlockReport:
+        """A sample of the validation split's blocks; all of them are on disk for a moment, never in memory."""
+        whole = folder / "valid-whole"
+        shape = with_summary if self.options.with_summaries else as_document
+        report = self._write(tokenizer, self.validation_records(shape), whole)
+        sampled(Examples.open(whole), self.data.validation_examples).save(folder / "valid")
+        shutil.rmtree(whole)
+        return report
+
+
+@dataclass(frozen=True)
+class DenoisingFigures:
+    """Measures a model on texts that are spoilt in the same way each time; a `Setup`'s `measure`."""
+
+    model: ConditionalGeneration
+    collation: DenoisingCollation
+    batch_tokens: int
+
+    def __call__(self, count: int | None = None) -> dict[str, float]:
+        """On the first `count` texts, or on all: perplexity a token of the texts as they were."""
+        collation = replace(self.collation, examples=self.collation.examples.first(count))
+        lengths = collation.lengths()
+        batches = Batches(lengths, collation, max(self.batch_tokens, int(lengths.sum(axis=1).max(initial=1))), seed=0)
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                figure = perplexity(target_log_probs(self.model, batch) for batch in batches.once())
+        finally:
+            self.model.train(training)
+        return {
+            "perplexity": figure.value,
+            "loss": math.log(figure.value),
+            "examples": len(batches),
+            "tokens": figure.tokens,
+        }
+
+
+def with_summary(record: Any) -> Document:
+    """A record's document with its summary, if it has one, as the first paragraph."""
+    document = as_document(record)
+    summary = record.get("summary") if isinstance(record, dict) else None
+    return Document((summary, *document.paragraphs)) if is_text(summary) else document
