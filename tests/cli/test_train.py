@@ -103,7 +103,7 @@ def test_minutes_become_steps_once(
         ([], 2, "Exactly one of `--steps` and `--minutes`"),
         (["--steps", 2, "--minutes", 1], 2, "Exactly one of `--steps` and `--minutes`"),
         (["--steps", 0], 2, "`steps` must be at least 1, but is 0"),
-        (["--steps", 1, "--optimizer", "sgd"], 2, "`name` must be muon or adamw, but is 'sgd'"),
+        (["--steps", 1, "--optimizer", "sgd"], 2, "`optimizer` must be one of muon, adamw, adafactor, but is 'sgd'"),
         (["--steps", 1, "--batch-tokens", 5], 2, "`batch_tokens` must be at least"),
         (["--steps", 1, "--change", "heads=3"], 2, "'heads=3'"),
         (["--steps", 1, "--validation", "poems"], 2, "'poems' has none"),

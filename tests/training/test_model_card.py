@@ -17,13 +17,13 @@ FACTS = CardFacts(
         "chat_target_tokens": 40,
         "steps": 2,
         "batch_tokens": 5000,
-        "optimizer_name": "muon",
-        "optimizer_learning_rate": 2e-3,
-        "optimizer_matrix_rate": 4e-3,
-        "optimizer_betas": [0.9, 0.98],
-        "optimizer_weight_decay": 0.05,
-        "optimizer_warmup_steps": 200,
-        "optimizer_final_share": 0.02,
+        "optimizer": "muon",
+        "learning_rate": 2e-3,
+        "matrix_rate": 4e-3,
+        "betas": [0.9, 0.98],
+        "weight_decay": 0.05,
+        "warmup_steps": 200,
+        "final_share": 0.02,
         "precision": "bf16",
         "seed": 0,
         "validation": None,
@@ -71,5 +71,5 @@ def test_a_sample_shows_the_turns_apart() -> None:
 
 def test_adamw_alone_is_told_as_such() -> None:
     assert "| optimizer | AdamW at 0.002; " in model_card(
-        replace(FACTS, recipe={**FACTS.recipe, "optimizer_name": "adamw"})
+        replace(FACTS, recipe={**FACTS.recipe, "optimizer": "adamw"})
     )

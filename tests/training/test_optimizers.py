@@ -1,6 +1,5 @@
-from itertools import pairwise
-
 import pytest
+import torch
 from torch import nn
 from torch.optim import AdamW, Muon
 
@@ -27,7 +26,7 @@ def shapes(group: dict[str, list[nn.Parameter]]) -> list[tuple[int, ...]]:
 
 
 def test_muon_moves_the_matrices_of_layers_and_nothing_else() -> None:
-    adam, muon = build_optimizers(tied_model(), OptimizerOptions("muon"))
+    adam, muon = build_optimizers(tied_model(), OptimizerOptions(optimizer="muon"))
     assert isinstance(adam, AdamW)
     assert isinstance(muon, Muon)
     assert [shapes(group) for group in muon.param_groups] == [[(4, 4)]]
@@ -35,7 +34,7 @@ def test_muon_moves_the_matrices_of_layers_and_nothing_else() -> None:
 
 
 def test_adamw_moves_everything_once_and_spares_vectors_the_decay() -> None:
-    [adam] = build_optimizers(tied_model(), OptimizerOptions("adamw", weight_decay=0.1))
+    [adam] = build_optimizers(tied_model(), OptimizerOptions(optimizer="adamw", weight_decay=0.1))
     assert [shapes(group) for group in adam.param_groups] == [[(10, 4), (4, 4)], [(4,), (4,), (4,)]]
     assert [group["weight_decay"] for group in adam.param_groups] == [0.1, 0.0]
 
@@ -43,24 +42,45 @@ def test_adamw_moves_everything_once_and_spares_vectors_the_decay() -> None:
 def test_frozen_parameters_stay() -> None:
     model = tied_model()
     model["layer"].requires_grad_(False)
-    [adam] = build_optimizers(model, OptimizerOptions("adamw"))
+    [adam] = build_optimizers(model, OptimizerOptions(optimizer="adamw"))
     assert [shapes(group) for group in adam.param_groups] == [[(10, 4)], [(4,), (4,)]]
 
 
-def test_the_rate_rises_then_falls_to_its_final_share() -> None:
-    options = OptimizerOptions(warmup_steps=10, final_share=0.02)
-    shares = [options.share_at(step, steps=100) for step in range(101)]
-    assert shares[:10] == pytest.approx([step / 10 for step in range(1, 11)])
-    assert shares[55] == pytest.approx(0.51)
-    assert shares[100] == pytest.approx(0.02)
-    assert all(earlier >= later for earlier, later in pairwise(shares[10:]))
+def test_adafactor_keeps_a_number_a_row_and_a_column() -> None:
+    model = tied_model()
+    [optimizer] = build_optimizers(model, OptimizerOptions(optimizer="adafactor"))
+    model["layer"](torch.ones(1, 4)).sum().backward()
+    optimizer.step()
+    state = optimizer.state[model["layer"].weight]
+    assert (state["row_var"].numel(), state["col_var"].numel()) == (4, 4)
 
 
-def test_without_a_rise_the_first_step_is_a_full_one() -> None:
-    assert OptimizerOptions(warmup_steps=0).share_at(0, steps=10) == 1.0
+def test_a_model_that_is_frozen_altogether_is_refused() -> None:
+    with pytest.raises(OptionError, match="Every parameter of the model is frozen"):
+        build_optimizers(tied_model().requires_grad_(False), OptimizerOptions())
+
+
+def test_muon_without_a_matrix_to_move_is_refused() -> None:
+    model = tied_model()
+    model["layer"].weight.requires_grad_(False)
+    with pytest.raises(OptionError, match=r"`optimizer` must not be muon where no matrix .* Choose adamw"):
+        build_optimizers(model, OptimizerOptions(optimizer="muon"))
+
+
+def test_muon_needs_nothing_beside_its_matrices() -> None:
+    model = tied_model().requires_grad_(False)
+    model["layer"].weight.requires_grad_(True)
+    [muon] = build_optimizers(model, OptimizerOptions(optimizer="muon"))
+    assert isinstance(muon, Muon)
 
 
 def test_all_faults_are_named_at_once() -> None:
-    wrong = OptimizerOptions("sgd", learning_rate=0, clip_norm=float("inf"), betas=(0.9, 1.0), warmup_steps=-1)  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match=r"has 6 faults(?s:.*)`steps` must be at least 1, but is 0"):
-        TrainingOptions(0, wrong)
+    with pytest.raises(
+        OptionError, match=r"(?s)has 5 faults.*`optimizer`.*`learning_rate`.*`clip_norm`.*`warmup_steps`"
+    ):
+        TrainingOptions(steps=0, optimizer="sgd", learning_rate=0.0, clip_norm=float("inf"), warmup_steps=-1)
+
+
+def test_an_average_that_never_forgets_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"(?s)`betas` must be below 1.*`ema_decay` must be below 1"):
+        TrainingOptions(steps=1, betas=(0.9, 1.0), ema_decay=1.0)

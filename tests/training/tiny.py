@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 from bartleby.training.chat_run import ChatRun, ChatRunOptions
-from bartleby.training.optimizers import OptimizerOptions
 from bartleby.training.trainer import TrainingOptions
 
 TOPICS = ("cats", "dogs", "films", "songs", "books", "trains", "boats", "trees")
@@ -47,8 +46,9 @@ def write_corpora(folder: Path) -> Path:
 
 def tiny_options(data: Path, steps: int, **others: object) -> ChatRunOptions:
     """A run of `steps` on the corpora in `data`."""
-    optimizer = OptimizerOptions(learning_rate=5e-3, matrix_rate=5e-3, warmup_steps=2)
-    training = TrainingOptions(steps, optimizer, precision="no", seed=3)
+    training = TrainingOptions(
+        steps=steps, learning_rate=5e-3, matrix_rate=5e-3, warmup_steps=2, precision="no", seed=3
+    )
     return ChatRunOptions(data=data, training=training, batch_tokens=120, changes=CHANGES, **others)  # type: ignore[arg-type]
 
 

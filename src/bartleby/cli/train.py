@@ -59,16 +59,22 @@ def chat(
     """
     need_extra("train", "Training")
     from bartleby.training.chat_run import PRESET, ChatRun, ChatRunOptions
-    from bartleby.training.optimizers import OptimizerOptions
     from bartleby.training.pace import steps_in
     from bartleby.training.runs import runs_folder
     from bartleby.training.trainer import TrainingOptions
 
     path = run_dir or runs_folder() / PRESET
-    rates = OptimizerOptions(optimizer, learning_rate, matrix_rate, warmup_steps=warmup_steps)  # type: ignore[arg-type]
 
     def options_for(count: int) -> ChatRunOptions:
-        training = TrainingOptions(count, rates, precision, seed)  # type: ignore[arg-type]
+        training = TrainingOptions(
+            steps=count,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            matrix_rate=matrix_rate,
+            warmup_steps=warmup_steps,
+            precision=precision,
+            seed=seed,
+        )
         return ChatRunOptions(
             data=data,
             training=training,

@@ -73,8 +73,7 @@ class ChatRunOptions:
             "validation_examples": self.validation_examples,
             "on_bad_record": self.on_bad_record,
             **{f"chat_{name}": value for name, value in asdict(self.chat).items()},
-            **{f"optimizer_{name}": value for name, value in asdict(self.training.optimizer).items()},
-            **{name: value for name, value in asdict(self.training).items() if name != "optimizer"},
+            **self.training.document(),
         }
 
 
@@ -115,7 +114,7 @@ class ChatRun:
     def validate(self, examples: int | None = None) -> Perplexity:
         """Perplexity on the first `examples` validation replies, or on all, in the precision of training."""
         pairs = self.validation_pairs.first(examples)
-        with self.trainer.accelerator.autocast():
+        with self.trainer.precision.autocast():
             figure = model_perplexity(self.model, pairs)
         self.folder.log(
             {

@@ -87,17 +87,17 @@ def _recipe(facts: CardFacts) -> str:
     examples, tokens = (sum(step[name] for step in seen.values()) for name in ("examples", "tokens"))
     minutes = sum(step["seconds"] for step in facts.steps if step["step"] <= facts.step) / 60
     machines = sorted({f"{start['threads']} of {start['cores']} cores ({start['device']})" for start in facts.starts})
-    rates = f"AdamW at {recipe['optimizer_learning_rate']:g}"
-    if recipe["optimizer_name"] == "muon":
-        rates = f"Muon at {recipe['optimizer_matrix_rate']:g} for the matrices in the layers, {rates} for the rest"
+    rates = f"AdamW at {recipe['learning_rate']:g}"
+    if recipe["optimizer"] == "muon":
+        rates = f"Muon at {recipe['matrix_rate']:g} for the matrices in the layers, {rates} for the rest"
     return f"""## Recipe and figures
 
 | | |
 |---|---|
 | steps | {facts.step:,} of {recipe["steps"]:,}, each of at most {recipe["batch_tokens"]:,} places |
 | seen | {examples:,} examples ({examples / facts.corpora["examples"]:.2f} passes), {tokens:,} tokens |
-| optimizer | {rates}; betas {recipe["optimizer_betas"]}, weight decay {recipe["optimizer_weight_decay"]:g} |
-| schedule | {recipe["optimizer_warmup_steps"]} steps up, then a cosine down to {recipe["optimizer_final_share"]:.0%} |
+| optimizer | {rates}; betas {recipe["betas"]}, weight decay {recipe["weight_decay"]:g} |
+| schedule | {recipe["warmup_steps"]} steps up, then a cosine down to {recipe["final_share"]:.0%} |
 | precision | {recipe["precision"]}, dropout {facts.config.dropout:g}, seed {recipe["seed"]} |
 | time | {minutes:.0f} minutes on {" and ".join(machines) or "a machine that was not noted"} |
 | **validation perplexity** | **{facts.perplexity.value:.1f}** a token ({facts.perplexity.bits_per_token:.2f} bits) |

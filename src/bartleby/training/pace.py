@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def seconds_a_step(options: ChatRunOptions) -> float:
         return repeat(batch)
 
     model = BlenderbotForConditionalGeneration(config)
-    training = type(options.training)(WARM_STEPS + TIMED_STEPS, options.training.optimizer, options.training.precision)
+    training = replace(options.training, steps=WARM_STEPS + TIMED_STEPS)
     trainer = Trainer(TargetLoss(model), batches, training)
     reports = list(trainer.run())
     return sum(report.seconds for report in reports[WARM_STEPS:]) / TIMED_STEPS

@@ -1,8 +1,9 @@
 """The training loop: steps over numbered batches. Between two steps its whole state can be taken out and put back.
 
-It knows neither texts nor tasks: `Trainer` is given an objective (a module that makes a loss of a batch) and
-`batches_from(number)`; everything else that decides what a step does is in `TrainingOptions`. A run that was stopped
-and resumed takes the same steps as one that was not. Device and precision are accelerate's.
+It knows neither texts nor tasks: `Trainer` is given an objective (a module that says what a part of a batch adds to its
+loss) and `batches_from(number)`; everything else that decides what a step does is in `TrainingOptions`. A step is one
+numbered batch, however many processes and micro-batches share it, and what is drawn at random in it depends on the
+seed, the step and the part alone: a run that was stopped and resumed takes the same steps as one that was not.
 """
 
 from __future__ import annotations
@@ -10,51 +11,63 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
-from accelerate import Accelerator  # type: ignore[import-untyped]
-from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
-from bartleby.errors import OptionError, raise_all
+from bartleby.backends.pytorch.model import Model
+from bartleby.errors import CheckpointError, OptionError, raise_all
+from bartleby.training.averages import Averages
+from bartleby.training.collation import Batch
+from bartleby.training.devices import (
+    PRECISIONS,
+    Precision,
+    accelerator_for,
+    attention,
+    denormals_flushed,
+    random_numbers_of,
+    shards_asked_of_accelerate,
+)
+from bartleby.training.objectives import Objective
 from bartleby.training.optimizers import OptimizerOptions, build_optimizers
+from bartleby.training.options import REQUIRED, option
+from bartleby.training.placement import Placement
+from bartleby.training.refusals import refuse, skips_layers
+from bartleby.training.sharding import divided_as, divided_state, whole, whole_state
 
 
-class Countable(Protocol):
-    """A batch, as far as the loop looks into it."""
-
-    @property
-    def examples(self) -> int: ...
-    @property
-    def tokens(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(OptimizerOptions):
     """What decides about the steps, besides model and data."""
 
-    steps: int
-    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
-    precision: Literal["no", "bf16"] = "bf16"
-    seed: int = 0
+    subject: ClassVar[str] = "The training options"
 
-    def __post_init__(self) -> None:
-        faults = list(self.optimizer.faults())
-        if self.steps < 1:
-            faults.append(f"`steps` must be at least 1, but is {self.steps}.")
-        if self.seed < 0:
-            faults.append(f"`seed` must be at least 0, but is {self.seed}.")
-        if self.precision not in ("no", "bf16"):
-            faults.append(f"`precision` must be no or bf16, but is {self.precision!r}.")
-        raise_all(OptionError, faults, "The training options")
+    steps: int = option(REQUIRED, "Batches to learn from.", metavar="N", least=1)
+    precision: str = option("bf16", "What products are computed in.", choices=tuple(PRECISIONS))
+    accumulation: int = option(
+        1, "Micro-batches that each process cuts its share of a batch into.", metavar="N", least=1
+    )
+    gradient_checkpointing: bool = option(False, "Compute layers again on the way back instead of keeping them.")
+    ema_decay: float = option(
+        0.0, "Validate and save averages of the weights with this decay, such as 0.999; 0: none.", metavar="X", least=0
+    )
+    sharding: str = option("no", "full: every process holds a piece of each weight (FSDP).", choices=("no", "full"))
+    seed: int = option(0, "Decides the weights and the order.", metavar="N", least=0)
+
+    def contradictions(self) -> Iterator[str]:
+        yield from super().contradictions()
+        if self.ema_decay >= 1:
+            yield f"`ema_decay` must be below 1, but is {self.ema_decay}."
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """What came of one step; `loss` is the mean a target token."""
+    """What came of one step; `loss` is the whole batch's, the sum of `terms`."""
 
     step: int
     loss: float
@@ -63,19 +76,31 @@ class StepReport:
     examples: int
     tokens: int
     seconds: float
+    terms: Mapping[str, float] = field(default_factory=dict)
+    skipped: bool = False
+    """The weights stayed: float16 overflowed, and the loss is scaled less from now on."""
 
 
 class Trainer:
-    """Takes the steps of one run, in one process."""
+    """Takes the steps of one run, alone or as one of several processes that all do the same.
+
+    Raises: OptionError for what cannot be trained, or not in this way.
+    """
 
     def __init__(
-        self, objective: nn.Module, batches_from: Callable[[int], Iterator[Countable]], options: TrainingOptions
+        self, objective: Objective, batches_from: Callable[[int], Iterator[Batch]], options: TrainingOptions
     ) -> None:
-        torch.manual_seed(options.seed)
         self.options, self.batches_from = options, batches_from
-        self.accelerator = accelerator_for(options.precision)
-        optimizers = build_optimizers(objective, options.optimizer)
-        self.objective, *self.optimizers = self.accelerator.prepare(objective, *optimizers)
+        shards = shards_asked_of_accelerate() or options.sharding == "full"
+        self.accelerator = accelerator_for(unused_parameters=skips_layers(objective))
+        refuse(objective, options.optimizer, options.precision, self.accelerator.num_processes, shards)
+        self.precision = Precision(options.precision, self.accelerator.device)
+        if options.gradient_checkpointing:
+            objective.model.gradient_checkpointing_enable()
+        self.placement = Placement(objective, self.accelerator, shards)
+        self.parameters = self.placement.trained
+        self.optimizers = build_optimizers(self.placement.objective, options)
+        self.averages = Averages(self.parameters, options.ema_decay) if options.ema_decay else None
         self._peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.step = 0
 
@@ -87,85 +112,139 @@ class Trainer:
                 report = self._take_step(next(batches))
             yield report
 
-    def _take_step(self, batch: Countable) -> StepReport:
+    def whole_model(self) -> AbstractContextManager[Model]:
+        """The model as it is to be validated and saved: on one device, holding the averages where they are kept.
+
+        Everyone must look at it through this, and all processes enter together; afterwards training goes on as if
+        nobody had.
+        """
+        return self.placement.whole_model(self.averages)
+
+    def _take_step(self, batch: Batch) -> StepReport:
         started = time.perf_counter()
-        share = self.options.optimizer.share_at(self.step, self.options.steps)
-        self.objective.train()
-        with self._attention():
-            loss = sum(self.objective(batch, batch).values())
-            self._refuse_divergence(float(loss.item()))
-            self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(self.objective.parameters(), self.options.optimizer.clip_norm)
-        for optimizer, peaks in zip(self.optimizers, self._peaks, strict=True):
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * share
-            optimizer.step()
-            optimizer.zero_grad()
+        share = self.options.share_at(self.step, self.options.steps)
+        self.placement.called.train()
+        with attention(self.accelerator.device, batch), random_numbers_of(self.accelerator.device):
+            terms = self._learn_from(batch)
+        loss = math.fsum(terms.values())
+        self._refuse_divergence("loss", loss)
+        norm, skipped = self._update(share)
         self.step += 1
         return StepReport(
             step=self.step,
-            loss=float(loss.item()),
-            learning_rate=self.options.optimizer.learning_rate * share,
-            gradient_norm=float(norm),
+            loss=loss,
+            learning_rate=self.options.learning_rate * share,
+            gradient_norm=norm,
             examples=batch.examples,
             tokens=batch.tokens,
             seconds=time.perf_counter() - started,
+            terms=terms,
+            skipped=skipped,
         )
 
-    def _attention(self) -> AbstractContextManager[None]:
-        """On a CPU the fused kernel's way back is slow for short sequences: a quarter of a step of the chat model."""
-        return sdpa_kernel(SDPBackend.MATH) if self.accelerator.device.type == "cpu" else nullcontext()
+    def _learn_from(self, batch: Batch) -> dict[str, float]:
+        """Gather the gradients of a batch, this process's parts of it one by one; returns the terms of its loss."""
+        processes, own = self.accelerator.num_processes, self.accelerator.process_index
+        parts = processes * self.options.accumulation
+        totals: dict[str, Tensor] = {}
+        for index in range(own, parts, processes):
+            torch.manual_seed(seed_of(self.options.seed, self.step, index))
+            with self.placement.gradients_kept(index + processes < parts):
+                terms = self._terms(batch, index, parts)
+                loss = torch.stack(list(terms.values())).sum() * processes  # gradients are averaged over them
+                self.precision.scaler.scale(loss).backward()
+            for name, term in terms.items():
+                totals[name] = totals.get(name, 0) + term.detach()
+        everyones = self.accelerator.reduce(torch.stack(list(totals.values())), "sum")
+        return dict(zip(totals, everyones.tolist(), strict=True))
 
-    def _refuse_divergence(self, loss: float) -> None:
+    def _terms(self, batch: Batch, index: int, parts: int) -> dict[str, Tensor]:
+        """What one part adds to the loss; one without rows adds nothing, but runs: others wait for its gradients."""
+        part = batch.part(index, parts)
+        with self.precision.autocast():
+            if part.examples:
+                return self.placement.called(part, batch)
+            terms = self.placement.called(batch.part(0, batch.examples), batch)
+        return {name: term * 0 for name, term in terms.items()}
+
+    def _update(self, share: float) -> tuple[float, bool]:
+        """Move the weights along the gradients; returns the gradients' length, and whether float16 overflowed."""
+        scaler = self.precision.scaler
+        for optimizer in self.optimizers:
+            scaler.unscale_(optimizer)
+        length = whole(clip_grad_norm_(self.parameters.values(), self.options.clip_norm or math.inf))
+        if not scaler.is_enabled():
+            self._refuse_divergence("gradient", float(length))
+        for optimizer, peaks in zip(self.optimizers, self._peaks, strict=True):
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * share
+            scaler.step(optimizer)
+            optimizer.zero_grad()
+        scale = scaler.get_scale()
+        scaler.update()
+        if self.averages is not None:
+            self.averages.update()
+        return float(length), scaler.get_scale() < scale
+
+    def _refuse_divergence(self, name: str, value: float) -> None:
         """Stop before the weights are spoilt.
 
         Raises: OptionError.
         """
-        if not math.isfinite(loss):
+        if not math.isfinite(value):
             raise OptionError(
-                f"The loss became {loss} at step {self.step + 1}. Lower the learning rate, or raise `warmup_steps`; "
+                f"The {name} became {value} at step {self.step + 1}. Lower the learning rate, or raise `warmup_steps`; "
                 "the checkpoints written so far are sound."
             )
 
     def state(self) -> dict[str, Any]:
-        """Everything besides the weights that the next step depends on."""
+        """Everything that the steps have changed, in one piece and on the CPU; all processes ask together.
+
+        It holds the tensors themselves where it can: write it before the next step. Random numbers are not in it, for
+        each step draws its own.
+        """
+        averages = self.averages
         return {
             "step": self.step,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "random": torch.get_rng_state(),
-            "device_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "parameters": {name: whole(value.detach()).cpu() for name, value in self.parameters.items()},
+            "averages": {}
+            if averages is None
+            else {name: whole(value).cpu() for name, value in averages.values.items()},
+            "averages_updates": 0 if averages is None else averages.updates,
+            "optimizers": [whole_state(optimizer.state_dict()) for optimizer in self.optimizers],
+            "scaler": self.precision.scaler.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Go on where `state` was taken, by however many processes.
+
+        Raises: CheckpointError if it is of another model.
+        """
+        refuse_other_parameters(self.parameters, state["parameters"])
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(divided_as(state["parameters"][name], parameter))
+                if self.averages is not None:
+                    self.averages.values[name].copy_(divided_as(state["averages"][name], parameter))
+        if self.averages is not None:
+            self.averages.updates = state["averages_updates"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        torch.set_rng_state(state["random"])
-        if state.get("device_random") and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["device_random"])
+            optimizer.load_state_dict(divided_state(saved, optimizer))
+        self.precision.scaler.load_state_dict(state["scaler"])
         self.step = state["step"]
 
 
-def accelerator_for(precision: str) -> Accelerator:
-    """Device and precision of one run in one process.
-
-    Raises: OptionError where several processes were started, for each would learn from the same batches; and where this
-        process has trained in another precision, because accelerate keeps the first for good.
-    """
-    try:
-        accelerator = Accelerator(mixed_precision=precision)
-    except ValueError as fault:
-        raise OptionError(f"`precision` cannot be {precision!r} in this process: {fault}") from None
-    if accelerator.num_processes > 1:
-        raise OptionError(f"Training runs in one process, but {accelerator.num_processes} were started. Start one.")
-    return accelerator
+def seed_of(seed: int, step: int, part: int) -> int:
+    """What a part of a step draws from; mixed well, so that neighbours have nothing in common."""
+    return int(np.random.SeedSequence([seed, step, part]).generate_state(1, np.uint64)[0])
 
 
-@contextmanager
-def denormals_flushed() -> Iterator[None]:
-    """The averages of rare tokens fade into numbers that a CPU is slow with: zeros do, while a step is taken."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)  # it would last for the process, and others' numbers are none of our business
+def refuse_other_parameters(own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
+    """Raises: CheckpointError naming every parameter that only one of both trains, or in another shape."""
+    faults = [f"`{name}` is trained in only one of both." for name in sorted(own.keys() ^ saved.keys())]
+    faults += [
+        f"`{name}` has shape {tuple(saved[name].shape)} there, but {tuple(own[name].shape)} here."
+        for name in sorted(own.keys() & saved.keys())
+        if own[name].shape != saved[name].shape
+    ]
+    raise_all(CheckpointError, faults, "The saved state is of another model")

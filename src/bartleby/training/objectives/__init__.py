@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
-from bartleby.backends.pytorch.pretrained import PreTrainedModel
+from bartleby.backends.pytorch.model import Model
 from bartleby.training.collation import Batch
 
 
 class Objective(nn.Module):
     """Holds the model it teaches, and anything else whose parameters learn with it."""
 
-    model: PreTrainedModel
+    model: Model
+    generates: ClassVar[bool] = False
+    """Whether it lets the model write: then no two parts call it equally often."""
 
     def forward(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
         """What `part` adds to the loss of the batch `whole`, by term, float32 scalars already weighted.
@@ -24,6 +28,6 @@ class Objective(nn.Module):
         raise NotImplementedError
 
 
-def tensors(batch: Batch, names: tuple[str, ...], like: PreTrainedModel) -> dict[str, Tensor]:
+def tensors(batch: Batch, names: tuple[str, ...], like: Model) -> dict[str, Tensor]:
     """Those of the arrays `names` that the batch has, on the device of a model."""
     return {name: torch.from_numpy(batch.arrays[name]).to(like.device) for name in names if name in batch.arrays}
