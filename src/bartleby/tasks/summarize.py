@@ -96,7 +96,7 @@ class Summarizer:
         return cls(model, tokenizer, resolve_options(model.generation_config, options))
 
     def summarize(self, text: str, style: str | None = None, seed: int | None = None) -> Summary:
-        """The summary of one text, in one of the styles in `prefixes`; without one "summary", or else the first by name.
+        """The summary of one text; without a style of `prefixes` it is "summary", or else the first by name.
 
         Raises: DataError if there is no text; OptionError for a style the checkpoint does not have.
         """
