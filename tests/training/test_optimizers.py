@@ -4,8 +4,8 @@ from torch import nn
 from torch.optim import AdamW, Muon
 
 from bartleby.errors import OptionError
-from bartleby.training.optimizers import OptimizerOptions, build_optimizers
-from bartleby.training.trainer import TrainingOptions
+from bartleby.training.optimizers import build_optimizers
+from bartleby.training.settings import OptimizerOptions
 
 
 def tied_model() -> nn.Module:
@@ -72,15 +72,3 @@ def test_muon_needs_nothing_beside_its_matrices() -> None:
     model["layer"].weight.requires_grad_(True)
     [muon] = build_optimizers(model, OptimizerOptions(optimizer="muon"))
     assert isinstance(muon, Muon)
-
-
-def test_all_faults_are_named_at_once() -> None:
-    with pytest.raises(
-        OptionError, match=r"(?s)has 5 faults.*`optimizer`.*`learning_rate`.*`clip_norm`.*`warmup_steps`"
-    ):
-        TrainingOptions(steps=0, optimizer="sgd", learning_rate=0.0, clip_norm=float("inf"), warmup_steps=-1)
-
-
-def test_an_average_that_never_forgets_is_refused() -> None:
-    with pytest.raises(OptionError, match=r"(?s)`betas` must be below 1.*`ema_decay` must be below 1"):
-        TrainingOptions(steps=1, betas=(0.9, 1.0), ema_decay=1.0)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from bartleby.errors import CheckpointError, OptionError
 from bartleby.training.collation import Batch
 from bartleby.training.objectives import Objective
-from bartleby.training.trainer import Trainer, TrainingOptions, seed_of
+from bartleby.training.settings import TrainingOptions
+from bartleby.training.trainer import Trainer, seed_of
 
 OPTIONS = TrainingOptions(steps=12, learning_rate=0.05, matrix_rate=0.05, warmup_steps=2, precision="no", seed=1)
 
@@ -178,8 +179,3 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_spoils_the_weights() -
     hook.remove()
     assert all(map(torch.equal, weights, fit.parameters()))
     assert trainer.step == 1
-
-
-def test_options_that_cannot_be_are_refused() -> None:
-    with pytest.raises(OptionError, match=r"`precision` must be one of no, bf16, fp16, but is 'fp8'(?s:.*)`seed`"):
-        TrainingOptions(steps=1, seed=-1, precision="fp8")

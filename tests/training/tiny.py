@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from bartleby.training.chat_run import ChatRun, ChatRunOptions
-from bartleby.training.trainer import TrainingOptions
+from bartleby.training.settings import TrainingOptions
 
 TOPICS = ("cats", "dogs", "films", "songs", "books", "trains", "boats", "trees")
 CHANGES = (

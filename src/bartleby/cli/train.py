@@ -61,7 +61,7 @@ def chat(
     from bartleby.training.chat_run import PRESET, ChatRun, ChatRunOptions
     from bartleby.training.pace import steps_in
     from bartleby.training.runs import runs_folder
-    from bartleby.training.trainer import TrainingOptions
+    from bartleby.training.settings import TrainingOptions
 
     path = run_dir or runs_folder() / PRESET
 

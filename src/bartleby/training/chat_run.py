@@ -27,8 +27,9 @@ from bartleby.training.collation import Batches, Padding, PairCollation
 from bartleby.training.corpora import OnBadRecord, Reading, corpus_files, corpus_name, read_dialogues
 from bartleby.training.objectives.likelihood import TargetLoss, target_log_probs
 from bartleby.training.runs import RunFolder
+from bartleby.training.settings import TrainingOptions
 from bartleby.training.store import Examples
-from bartleby.training.trainer import StepReport, Trainer, TrainingOptions
+from bartleby.training.trainer import StepReport, Trainer
 
 PRESET = "bartleby-chat-mini"
 VALIDATION_SEED = 0

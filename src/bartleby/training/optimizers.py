@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,49 +10,10 @@ from torch import nn
 from torch.optim import Adafactor, AdamW, Muon, Optimizer
 
 from bartleby.errors import OptionError
-from bartleby.training.options import Options, option
-from bartleby.training.schedules import SCHEDULES, share_at
+from bartleby.training.settings import OptimizerOptions
 
-OPTIMIZERS = ("muon", "adamw", "adafactor")
 FUSED = ("cpu", "cuda", "mps", "xpu")
 """Devices on which AdamW is one kernel."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerOptions(Options):
-    """`muon` moves the matrices inside the layers and leaves everything else to AdamW; the others move all.
-
-    On our chat model, 200 steps of it reached the validation perplexity 115 where AdamW reached 153, in equal time.
-    """
-
-    optimizer: str = option(
-        "muon", "Muon for the matrices in layers and AdamW for the rest, or one for all.", choices=OPTIMIZERS
-    )
-    learning_rate: float = option(
-        2e-3,
-        "The highest, of all but Muon's matrices; Adafactor's is relative to the weights' size.",
-        metavar="X",
-        above=0,
-    )
-    matrix_rate: float = option(4e-3, "The highest of what Muon moves.", metavar="X", above=0)
-    weight_decay: float = option(
-        0.05, "Decay of matrices and tables, norms and biases spared.", metavar="X", least=0, most=1
-    )
-    betas: tuple[float, float] = option((0.9, 0.98), "AdamW's two averages.", metavar="B1,B2", least=0, most=1)
-    clip_norm: float = option(1.0, "Length that a step's gradient is cut to; 0: never.", metavar="X", least=0)
-    schedule: str = option("cosine", "How the rate falls after its rise.", choices=SCHEDULES)
-    warmup_steps: int = option(200, "Steps until the highest rate.", metavar="N", least=0)
-    final_share: float = option(
-        0.02, "Share of the highest rate where cosine and linear end.", metavar="X", least=0, most=1
-    )
-
-    def contradictions(self) -> Iterator[str]:
-        if 1 in self.betas:
-            yield f"`betas` must be below 1, but are {self.betas}."
-
-    def share_at(self, step: int, steps: int) -> float:
-        """Share of the learning rates at step number `step` of `steps`, from 0."""
-        return share_at(self.schedule, step, steps, self.warmup_steps, self.final_share)
 
 
 def build_optimizers(model: nn.Module, options: OptimizerOptions) -> list[Optimizer]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +25,6 @@ from bartleby.errors import CheckpointError, OptionError, raise_all
 from bartleby.training.averages import Averages
 from bartleby.training.collation import Batch
 from bartleby.training.devices import (
-    PRECISIONS,
     Precision,
     accelerator_for,
     attention,
@@ -34,35 +33,11 @@ from bartleby.training.devices import (
     shards_asked_of_accelerate,
 )
 from bartleby.training.objectives import Objective
-from bartleby.training.optimizers import OptimizerOptions, build_optimizers
-from bartleby.training.options import REQUIRED, option
+from bartleby.training.optimizers import build_optimizers
 from bartleby.training.placement import Placement
 from bartleby.training.refusals import refuse, skips_layers
+from bartleby.training.settings import TrainingOptions
 from bartleby.training.sharding import divided_as, divided_state, whole, whole_state
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingOptions(OptimizerOptions):
-    """What decides about the steps, besides model and data."""
-
-    subject: ClassVar[str] = "The training options"
-
-    steps: int = option(REQUIRED, "Batches to learn from.", metavar="N", least=1)
-    precision: str = option("bf16", "What products are computed in.", choices=tuple(PRECISIONS))
-    accumulation: int = option(
-        1, "Micro-batches that each process cuts its share of a batch into.", metavar="N", least=1
-    )
-    gradient_checkpointing: bool = option(False, "Compute layers again on the way back instead of keeping them.")
-    ema_decay: float = option(
-        0.0, "Validate and save averages of the weights with this decay, such as 0.999; 0: none.", metavar="X", least=0
-    )
-    sharding: str = option("no", "full: every process holds a piece of each weight (FSDP).", choices=("no", "full"))
-    seed: int = option(0, "Decides the weights and the order.", metavar="N", least=0)
-
-    def contradictions(self) -> Iterator[str]:
-        yield from super().contradictions()
-        if self.ema_decay >= 1:
-            yield f"`ema_decay` must be below 1, but is {self.ema_decay}."
 
 
 @dataclass(frozen=True)

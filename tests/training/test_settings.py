@@ -1,0 +1,34 @@
+import subprocess
+import sys
+
+import pytest
+
+from bartleby.errors import OptionError
+from bartleby.training.settings import OptimizerOptions, TrainingOptions
+
+
+def test_all_faults_are_named_at_once() -> None:
+    with pytest.raises(
+        OptionError, match=r"(?s)has 5 faults.*`optimizer`.*`learning_rate`.*`clip_norm`.*`warmup_steps`"
+    ):
+        TrainingOptions(steps=0, optimizer="sgd", learning_rate=0.0, clip_norm=float("inf"), warmup_steps=-1)
+
+
+def test_an_average_that_never_forgets_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"(?s)`betas` must be below 1.*`ema_decay` must be below 1"):
+        TrainingOptions(steps=1, betas=(0.9, 1.0), ema_decay=1.0)
+
+
+def test_options_that_cannot_be_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"`precision` must be one of no, bf16, fp16, but is 'fp8'(?s:.*)`seed`"):
+        TrainingOptions(steps=1, seed=-1, precision="fp8")
+
+
+def test_the_rate_rises_and_falls_as_the_options_say() -> None:
+    options = OptimizerOptions(warmup_steps=4, schedule="linear", final_share=0.5)
+    assert [options.share_at(step, 12) for step in (0, 3, 4, 8, 12)] == [0.25, 1.0, 1.0, 0.75, 0.5]
+
+
+def test_options_are_declared_without_torch() -> None:
+    script = "import sys, bartleby.training.settings; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout == b"False\n"
