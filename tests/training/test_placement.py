@@ -1,11 +1,23 @@
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
 import torch
 from torch import Tensor, nn
 
+from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.training.averages import Averages
 from bartleby.training.collation import Batch
 from bartleby.training.devices import accelerator_for
 from bartleby.training.objectives import Objective
 from bartleby.training.placement import Placement
+from tests.training.several_processes import DRAWING, DROPS, MUON, OPTIONS, SPLIT, second_half, whole_run
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Sum(Objective):
@@ -35,3 +47,69 @@ def test_one_process_looks_at_the_model_that_it_trains() -> None:
         assert (model.bias == 9).all()
     with placed.whole_model(None) as model:
         assert not torch.any(model.bias == 9)
+
+
+# ---- two processes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds what two processes found."""
+    folder = tmp_path_factory.mktemp("processes")
+    whole_run(OPTIONS, folder / "one.pt")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        [*launcher, "-m", "tests.training.several_processes", str(folder)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> dict[str, Any]:
+    return torch.load(folder / "found.pt", weights_only=True)
+
+
+def close(found: dict[str, Any], wanted: dict[str, Any], atol: float = 1e-5) -> None:
+    """The same losses, weights and averages, but for the order of sums."""
+    assert found["losses"] == pytest.approx(wanted["losses"], rel=1e-5)
+    for kind in ("weights", "averages"):
+        assert found[kind].keys() == wanted[kind].keys()
+        # Keys' biases change no score, so their gradients are rounding errors, which AdamW makes full steps of.
+        compared = [name for name in wanted[kind] if "k_proj.bias" not in name]
+        for name in compared:
+            torch.testing.assert_close(found[kind][name], wanted[kind][name], rtol=1e-4, atol=atol)
+
+
+def test_two_processes_with_a_copy_each_take_the_steps_of_one(found: dict[str, Any]) -> None:
+    close(found["copied"], whole_run(MUON), atol=1e-3)  # Muon computes in bfloat16
+
+
+def test_two_processes_with_half_of_the_weights_each_take_the_steps_of_one(found: dict[str, Any]) -> None:
+    close(found["divided"], whole_run(OPTIONS))
+
+
+@pytest.mark.parametrize("placed", ["copied", "divided"])
+def test_two_processes_take_up_what_one_began(found: dict[str, Any], placed: str) -> None:
+    unbroken = whole_run(OPTIONS)
+    close(found[f"{placed}, taken up"], {**unbroken, "losses": unbroken["losses"][SPLIT:]})
+
+
+def test_one_process_takes_up_what_two_divided(folder: Path) -> None:
+    unbroken = whole_run(OPTIONS)
+    close(second_half(OPTIONS, folder / "divided.pt"), {**unbroken, "losses": unbroken["losses"][SPLIT:]})
+
+
+def test_a_checkpoint_of_divided_weights_is_like_any_other(folder: Path, found: dict[str, Any]) -> None:
+    loaded = BlenderbotForConditionalGeneration.from_pretrained(folder / "checkpoint")
+    torch.testing.assert_close(loaded.state_dict(), found["divided"]["averages"], rtol=0, atol=0)
+
+
+def test_what_is_dropped_depends_on_the_part_and_not_on_who_computes_it(found: dict[str, Any]) -> None:
+    close(found["drawing"], whole_run(replace(DRAWING, accumulation=4), **DROPS))

@@ -25,8 +25,7 @@ def accelerator_for(unused_parameters: bool) -> Accelerator:
     """
     # Processes that a launcher started on a CPU would each train alone, were accelerate not told that it is one.
     on_cpu = not torch.accelerator.is_available()
-    # No buffer of ours changes, so none is sent around before each step.
-    distributed = DistributedDataParallelKwargs(broadcast_buffers=False, find_unused_parameters=unused_parameters)
+    distributed = DistributedDataParallelKwargs(find_unused_parameters=unused_parameters)
     return Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[distributed])
 
 
