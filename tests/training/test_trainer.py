@@ -179,3 +179,8 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_spoils_the_weights() -
     hook.remove()
     assert all(map(torch.equal, weights, fit.parameters()))
     assert trainer.step == 1
+
+
+def test_a_training_without_a_length_is_refused() -> None:
+    with pytest.raises(OptionError, match="`steps` must be given"):
+        Trainer(Fit(), points, TrainingOptions())

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bartleby.training.options import REQUIRED, Options, option
+from bartleby.training.options import Options, option
 from bartleby.training.schedules import SCHEDULES, share_at
 
 OPTIMIZERS = ("muon", "adamw", "adafactor")
@@ -59,7 +59,7 @@ class TrainingOptions(OptimizerOptions):
 
     subject: ClassVar[str] = "The training options"
 
-    steps: int = option(REQUIRED, "Batches to learn from.", metavar="N", least=1)
+    steps: int | None = option(None, "Batches to learn from.", metavar="N", least=1)
     precision: str = option("bf16", "What products are computed in.", choices=PRECISIONS)
     accumulation: int = option(
         1, "Micro-batches that each process cuts its share of a batch into.", metavar="N", least=1

@@ -65,7 +65,9 @@ class Trainer:
     def __init__(
         self, objective: Objective, batches_from: Callable[[int], Iterator[Batch]], options: TrainingOptions
     ) -> None:
-        self.options, self.batches_from = options, batches_from
+        if options.steps is None:
+            raise OptionError("`steps` must be given, or be made of epochs or minutes before.")
+        self.options, self.batches_from, self.steps = options, batches_from, options.steps
         shards = shards_asked_of_accelerate() or options.sharding == "full"
         self.accelerator = accelerator_for(unused_parameters=skips_layers(objective))
         refuse(objective, options.optimizer, options.precision, self.accelerator.num_processes, shards)
@@ -82,7 +84,7 @@ class Trainer:
     def run(self) -> Iterator[StepReport]:
         """Take the steps that are left, one each time the caller asks for the next report."""
         batches = self.batches_from(self.step)
-        while self.step < self.options.steps:
+        while self.step < self.steps:
             with denormals_flushed():
                 report = self._take_step(next(batches))
             yield report
@@ -97,7 +99,7 @@ class Trainer:
 
     def _take_step(self, batch: Batch) -> StepReport:
         started = time.perf_counter()
-        share = self.options.share_at(self.step, self.options.steps)
+        share = self.options.share_at(self.step, self.steps)
         self.placement.called.train()
         with attention(self.accelerator.device, batch), random_numbers_of(self.accelerator.device):
             terms = self._learn_from(batch)
