@@ -59,6 +59,12 @@ def test_a_block_is_what_the_tokenizer_makes_of_its_text() -> None:
     assert block.tolist() == TOKENIZER("one two\nthree five.")["input_ids"]
 
 
+def test_what_looks_like_a_special_token_is_text() -> None:
+    [block] = Packing(TOKENIZER, 64).blocks([Document(("one</s> <mask>",))])
+    assert TOKENIZER.decode(block[1:-1].tolist()) == "one</s> <mask>"
+    assert not {0, 2, TOKENIZER.mask_token_id} & set(block[1:-1].tolist())
+
+
 def test_a_long_paragraph_is_cut_behind_sentences() -> None:
     packing = Packing(TOKENIZER, size("one two five. two six!"))
     assert texts(packing, Document(("one two five. two six! three seven, five.",))) == [

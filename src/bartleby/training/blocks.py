@@ -105,7 +105,10 @@ class Packing:
     def _encoded(self, texts: list[str]) -> list[Ids]:
         if not texts:
             return []
-        rows = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+        # What looks like a special token in a text is text: a `</s>` would end what is to be written.
+        rows = self.tokenizer(
+            texts, add_special_tokens=False, split_special_tokens=True, return_attention_mask=False, verbose=False
+        )["input_ids"]
         return [np.array(row, dtype=np.int64) for row in rows]
 
     def _parts(self, paragraph: Ids) -> Iterator[Ids]:

@@ -1,5 +1,4 @@
 import json
-import math
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -109,7 +108,6 @@ def test_learning_to_undo_the_noise_lowers_the_figures(setup: Setup) -> None:
     after = setup.measure(None)
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
     assert after["perplexity"] < 0.3 * before["perplexity"]
-    assert after["loss"] == pytest.approx(math.log(after["perplexity"]))
     assert after["examples"] == 8
 
 

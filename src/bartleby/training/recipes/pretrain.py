@@ -6,7 +6,6 @@ Any corpus of texts will do: `{"paragraphs": [text, …]}`, `{"text": …}` with
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,12 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
-
-from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
-from bartleby.backends.pytorch.heads import ConditionalGeneration
 from bartleby.errors import OptionError, raise_all
-from bartleby.measure.perplexity import perplexity
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.blocks import BlockReport, Packing
@@ -29,10 +23,8 @@ from bartleby.training.corpora import Reading, corpus_name, read_records, traini
 from bartleby.training.denoising import TEXT, DenoisingCollation
 from bartleby.training.lexicon import Lexicon
 from bartleby.training.noise import NOISES, Noise
-from bartleby.training.objectives.likelihood import TargetLoss, target_log_probs
 from bartleby.training.options import Options, option
 from bartleby.training.recipes.recipe import VALIDATION_SEED, Figures, Recipe, Setup, Tell, sampled
-from bartleby.training.recipes.start import starting_config, starting_model, starting_tokenizer
 from bartleby.training.records import Document, as_document, is_text
 from bartleby.training.store import Examples, ExampleWriter
 
@@ -86,6 +78,8 @@ class Pretrain(Recipe):
 
     def prepare(self, folder: Path, tell: Tell) -> Figures:
         """The corpora are read twice where a tokenizer is learnt from them: they need not fit in memory."""
+        from bartleby.training.recipes.start import starting_tokenizer
+
         self._refuse_long_blocks()
         tokenizer = starting_tokenizer(self, self._vocabulary_texts(tell))
         tokenizer.save_pretrained(folder / "tokenizer")
@@ -105,6 +99,11 @@ class Pretrain(Recipe):
 
     def setup(self, folder: Path) -> Setup:
         """The noise of a step depends on the seed, the epoch and the batch's place in it."""
+        from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
+        from bartleby.training.objectives.likelihood import TargetLoss
+        from bartleby.training.recipes.perplexity import DenoisingPerplexityOf
+        from bartleby.training.recipes.start import starting_model
+
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
         model = starting_model(self, AutoModelForSeq2SeqLM, tokenizer)
         collation = DenoisingCollation(
@@ -120,7 +119,7 @@ class Pretrain(Recipe):
             tokenizer=tokenizer,
             objective=TargetLoss(model),
             batches=Batches(collation.lengths(), collation, self.data.batch_tokens, self.seed),
-            measure=DenoisingFigures(model, fixed, self.data.batch_tokens),
+            measure=DenoisingPerplexityOf(model, fixed),
         )
 
     def files(self) -> list[Path]:
@@ -143,6 +142,8 @@ class Pretrain(Recipe):
         return sizes
 
     def _refuse_long_blocks(self) -> None:
+        from bartleby.training.recipes.start import starting_config
+
         positions = self.model.positions or starting_config(self).max_position_embeddings
         if self.options.block_tokens > positions:
             raise OptionError(
@@ -182,34 +183,6 @@ class Pretrain(Recipe):
         sampled(Examples.open(whole), self.data.validation_examples).save(folder / "valid")
         shutil.rmtree(whole)
         return report
-
-
-@dataclass(frozen=True)
-class DenoisingFigures:
-    """Measures a model on texts that are spoilt in the same way each time; a `Setup`'s `measure`."""
-
-    model: ConditionalGeneration
-    collation: DenoisingCollation
-    batch_tokens: int
-
-    def __call__(self, count: int | None = None) -> dict[str, float]:
-        """On the first `count` texts, or on all: perplexity a token of the texts as they were."""
-        collation = replace(self.collation, examples=self.collation.examples.first(count))
-        lengths = collation.lengths()
-        batches = Batches(lengths, collation, max(self.batch_tokens, int(lengths.sum(axis=1).max(initial=1))), seed=0)
-        training = self.model.training
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                figure = perplexity(target_log_probs(self.model, batch) for batch in batches.once())
-        finally:
-            self.model.train(training)
-        return {
-            "perplexity": figure.value,
-            "loss": math.log(figure.value),
-            "examples": len(batches),
-            "tokens": figure.tokens,
-        }
 
 
 def with_summary(record: Any) -> Document:
