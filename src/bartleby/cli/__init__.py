@@ -17,6 +17,7 @@ from bartleby import __version__
 from bartleby.cli import train
 from bartleby.cli.chat import chat
 from bartleby.cli.convert import convert
+from bartleby.cli.evaluate import evaluate
 from bartleby.cli.info import info
 from bartleby.cli.summarize import summarize
 from bartleby.cli.verify import verify
@@ -28,6 +29,7 @@ app.command()(summarize)
 app.command()(info)
 app.command()(convert)
 app.command()(verify)
+app.command()(evaluate)
 app.add_typer(train.app, name="train")
 
 
@@ -44,7 +46,7 @@ def bartleby(
         bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print it.")
     ] = False,
 ) -> None:
-    """BART, Blenderbot and Blenderbot-Small: chat, summarize, look at checkpoints, convert and verify them, train."""
+    """BART, Blenderbot and Blenderbot-Small: chat, summarize, train, evaluate; look at, convert, verify checkpoints."""
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ METRICS: dict[str, Metric] = {
         Metric("rougeLsum", "higher", "the same, sentence by sentence, F"),
         Metric("bleu", "higher", "n-grams in common with the references, 0 to 100"),
         Metric("accuracy", "higher", "share of labels that are right"),
-        Metric("f1", "higher", "classes: of the second of two, or the mean over all; answers: words in common"),
+        Metric("f1", "higher", "precision and recall in one, of labels or of words"),
         Metric("exact_match", "higher", "share of answers that are right to the word"),
         Metric("matthews", "higher", "Matthews correlation of two classes, -1 to 1"),
         Metric("pearson", "higher", "linear correlation, -1 to 1"),
