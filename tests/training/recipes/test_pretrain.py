@@ -11,7 +11,7 @@ from bartleby.backends.pytorch.heads import ConditionalGeneration
 from bartleby.errors import DataError, OptionError
 from bartleby.tokenization.byte_level import BartTokenizer
 from bartleby.training.noise import NOISES
-from bartleby.training.recipes.pretrain import Pretrain, PretrainOptions, with_summary
+from bartleby.training.recipes.pretrain import PretrainOptions, PretrainRecipe, with_summary
 from bartleby.training.recipes.recipe import DataOptions, ModelOptions, Setup
 from bartleby.training.store import Examples
 from tests.training.tiny import CHANGES, TOPICS, quiet
@@ -38,8 +38,10 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def recipe_of(texts: Path, *, data: str = "books", model: ModelOptions | None = None, **options: object) -> Pretrain:
-    return Pretrain(
+def recipe_of(
+    texts: Path, *, data: str = "books", model: ModelOptions | None = None, **options: object
+) -> PretrainRecipe:
+    return PretrainRecipe(
         PretrainOptions(**{"block_tokens": 40, **options}),  # type: ignore[arg-type]
         model or ModelOptions(change=TINY, vocab_size=300),
         DataOptions(texts / data, batch_tokens=200),

@@ -6,8 +6,7 @@ Any corpus of texts will do: `{"paragraphs": [text, …]}`, `{"text": …}` with
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain, islice
@@ -17,16 +16,17 @@ from typing import Any, ClassVar
 from bartleby.errors import OptionError, raise_all
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
-from bartleby.training.blocks import BlockReport, Packing
+from bartleby.training.blocks import Packing
 from bartleby.training.collation import Batches, Padding
 from bartleby.training.corpora import Reading, corpus_name, read_records, training_files
 from bartleby.training.denoising import TEXT, DenoisingCollation
 from bartleby.training.lexicon import Lexicon
 from bartleby.training.noise import NOISES, Noise
 from bartleby.training.options import Options, option
-from bartleby.training.recipes.recipe import VALIDATION_SEED, Figures, Recipe, Setup, Tell, sampled
+from bartleby.training.recipes.preparing import refuse_beyond_positions, write_examples, write_sample
+from bartleby.training.recipes.recipe import VALIDATION_SEED, Figures, Recipe, Setup, Tell
 from bartleby.training.records import Document, as_document, is_text
-from bartleby.training.store import Examples, ExampleWriter
+from bartleby.training.store import Examples, Row
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class PretrainOptions(Options):
 
 
 @dataclass(frozen=True)
-class Pretrain(Recipe):
+class PretrainRecipe(Recipe):
     """Denoising of blocks of text, spoilt in another way each epoch."""
 
     kind: ClassVar[str] = "pretrain"
@@ -80,21 +80,24 @@ class Pretrain(Recipe):
         """The corpora are read twice where a tokenizer is learnt from them: they need not fit in memory."""
         from bartleby.training.recipes.start import starting_tokenizer
 
-        self._refuse_long_blocks()
+        refuse_beyond_positions(self, "block_tokens")
         tokenizer = starting_tokenizer(self, self._vocabulary_texts(tell))
         tokenizer.save_pretrained(folder / "tokenizer")
         tell(f"The tokenizer has {len(tokenizer):,} entries.")
-        reading = Reading()
-        report = self._write(tokenizer, self._documents(self.files(), reading), folder / "train")
-        for line in [*reading.told(), f"{report.told()}."]:
+        reading, packing, held_out = Reading(), self._packing(tokenizer), self._packing(tokenizer)
+        how: Any = self.data.on_bad_record
+        documents = islice(read_records(self.files(), self._shape(), reading, how), self.data.limit)
+        write_examples(folder / "train", rows(packing, documents))
+        for line in [*reading.told(), f"{packing.report.told()}."]:
             tell(line)
-        validation = self._write_validation(tokenizer, folder)
+        validation = rows(held_out, self.validation_records(self._shape()))
+        write_sample(folder / "valid", validation, self.data.validation_examples)
         return {
             "records": reading.records,
             "skipped": reading.refused,
-            "examples": report.blocks,
-            **asdict(report),
-            "validation": asdict(validation),
+            "examples": packing.report.blocks,
+            **asdict(packing.report),
+            "validation": asdict(held_out.report),
         }
 
     def setup(self, folder: Path) -> Setup:
@@ -141,16 +144,6 @@ class Pretrain(Recipe):
             sizes[corpus_name(path)] = sizes.get(corpus_name(path), 0) + path.stat().st_size
         return sizes
 
-    def _refuse_long_blocks(self) -> None:
-        from bartleby.training.recipes.start import starting_config
-
-        positions = self.model.positions or starting_config(self).max_position_embeddings
-        if self.options.block_tokens > positions:
-            raise OptionError(
-                f"`block_tokens` must be at most {positions}, the model's positions, but is "
-                f"{self.options.block_tokens}. Change one of them."
-            )
-
     def _vocabulary_files(self) -> list[Path]:
         return [path for data in self.options.vocabulary_data for path in training_files(Path(data))]
 
@@ -163,26 +156,16 @@ class Pretrain(Recipe):
         for document in chain(learnt, read_records(further, with_summary, None, how)):
             yield from document.paragraphs
 
-    def _documents(self, files: list[Path], reading: Reading | None = None) -> Iterator[Document]:
-        shape = with_summary if self.options.with_summaries else as_document
-        how: Any = self.data.on_bad_record
-        return islice(read_records(files, shape, reading, how), self.data.limit)
+    def _shape(self) -> Callable[[Any], Document]:
+        return with_summary if self.options.with_summaries else as_document
 
-    def _write(self, tokenizer: PreTrainedTokenizer, documents: Iterator[Document], folder: Path) -> BlockReport:
-        packing = Packing(tokenizer, self.options.block_tokens, self.options.mix_documents)
-        with ExampleWriter(folder) as writer:
-            for block in packing.blocks(documents):
-                writer.add(**{TEXT: block})
-        return packing.report
+    def _packing(self, tokenizer: PreTrainedTokenizer) -> Packing:
+        return Packing(tokenizer, self.options.block_tokens, self.options.mix_documents)
 
-    def _write_validation(self, tokenizer: PreTrainedTokenizer, folder: Path) -> BlockReport:
-        """A sample of the validation split's blocks; all of them are on disk for a moment, never in memory."""
-        whole = folder / "valid-whole"
-        shape = with_summary if self.options.with_summaries else as_document
-        report = self._write(tokenizer, self.validation_records(shape), whole)
-        sampled(Examples.open(whole), self.data.validation_examples).save(folder / "valid")
-        shutil.rmtree(whole)
-        return report
+
+def rows(packing: Packing, documents: Iterable[Document]) -> Iterator[dict[str, Row]]:
+    """The blocks of documents as rows of examples."""
+    return ({TEXT: block} for block in packing.blocks(documents))
 
 
 def with_summary(record: Any) -> Document:
