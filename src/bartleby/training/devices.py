@@ -68,13 +68,17 @@ def refuse_precision(name: str, device: torch.device) -> None:
 
 
 def attention(device: torch.device, batch: Batch) -> AbstractContextManager[None]:
-    """The kernels for a batch: on a CPU the fused one's way back is slow for short sequences.
-
-    A quarter of a step of the chat model.
-    """
+    """The kernels for a batch."""
     longest = max((array.shape[1] for array in batch.arrays.values() if array.ndim == 2), default=0)
-    is_plain = device.type == "cpu" and longest <= PLAIN_ATTENTION_TOKENS
-    return sdpa_kernel(SDPBackend.MATH) if is_plain else nullcontext()
+    return sdpa_kernel(SDPBackend.MATH) if is_plain(device, longest) else nullcontext()
+
+
+def is_plain(device: torch.device, length: int) -> bool:
+    """Whether attention over `length` tokens is computed step by step, with all its weights kept.
+
+    On a CPU the fused kernel's way back is slow for short sequences: a quarter of a step of the chat model.
+    """
+    return device.type == "cpu" and length <= PLAIN_ATTENTION_TOKENS
 
 
 @contextmanager
