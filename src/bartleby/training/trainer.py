@@ -188,6 +188,7 @@ class Trainer:
             if averages is None
             else {name: whole(value).cpu() for name, value in averages.values.items()},
             "averages_updates": 0 if averages is None else averages.updates,
+            "buffers": {name: buffer.cpu() for name, buffer in own_buffers(self.placement.objective).items()},
             "optimizers": [whole_state(optimizer.state_dict()) for optimizer in self.optimizers],
             "scaler": self.precision.scaler.state_dict(),
         }
@@ -205,6 +206,8 @@ class Trainer:
                     self.averages.values[name].copy_(divided_as(state["averages"][name], parameter))
         if self.averages is not None:
             self.averages.updates = state["averages_updates"]
+        for name, buffer in own_buffers(self.placement.objective).items():
+            buffer.copy_(state["buffers"][name])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(divided_state(saved, optimizer))
         self.precision.scaler.load_state_dict(state["scaler"])
@@ -214,6 +217,16 @@ class Trainer:
 def seed_of(seed: int, step: int, part: int) -> int:
     """What a part of a step draws from; mixed well, so that neighbours have nothing in common."""
     return int(np.random.SeedSequence([seed, step, part]).generate_state(1, np.uint64)[0])
+
+
+def own_buffers(objective: Objective) -> dict[str, Tensor]:
+    """What an objective counts while it teaches, by name: it decides about later steps. A model's buffers stay."""
+    weights = {name for name, _ in objective.named_parameters(remove_duplicate=False)}
+    return {
+        name: value
+        for name, value in objective.state_dict().items()
+        if name not in weights and not name.startswith("model.")
+    }
 
 
 def refuse_other_parameters(own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:

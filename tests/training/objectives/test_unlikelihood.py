@@ -1,6 +1,6 @@
 """Each objective beside its formula, computed in NumPy from the probabilities of a plain pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from bartleby.training.objectives.unlikelihood import (
     unlikelihood,
 )
 from bartleby.training.objectives.writing import Writer
+from bartleby.training.settings import TrainingOptions
+from bartleby.training.trainer import Trainer
 from tests.training.objectives.tiny_models import VOCABULARY, batch_of, next_token_probabilities, tiny_bart
 
 PAIRS = [([5, 6, 7, 2], [8, 9, 8, 8, 2]), ([5, 9, 2], [7, 2]), ([9, 9, 2], [6, 5, 6, 4, 5, 6, 2]), ([4, 2], [6, 2])]
@@ -113,15 +115,15 @@ def test_half_of_the_steps_teach_repeats_the_same_in_every_part_and_process() ->
     objective, other = sequence(tiny_bart(), share=0.5).train(), sequence(tiny_bart(), share=0.5).train()
     choices: list[bool] = []
 
-    def told(one: SequenceUnlikelihood, part: Batch, whole: Batch) -> bool:
-        one.counter.begins(part, whole)
+    def told(one: SequenceUnlikelihood, whole: Batch) -> bool:
+        one.counter.begins(whole)
         return one.teaches_repeats()
 
     for _ in range(200):
         batch = batch_of(PAIRS[:2])
-        choices += [told(objective, batch.part(0, 2), batch)]
-        assert told(objective, batch.part(1, 2), batch) == choices[-1]
-        assert told(other, batch.part(1, 2), batch) == choices[-1]  # another process, which sees that part alone
+        choices += [told(objective, batch)]
+        assert told(objective, batch) == choices[-1]
+        assert told(other, batch) == choices[-1]  # in another process
     assert 70 < sum(choices) < 130
 
 
@@ -234,7 +236,7 @@ def test_what_is_punished_becomes_rarer(name: str) -> None:
     for _ in range(12):
         objective.train()
         model.eval()
-        loss = objective(batch, batch)["unlikelihood"]
+        loss = objective(batch, Batch(batch.arrays))["unlikelihood"]
         seen.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
@@ -245,3 +247,29 @@ def test_what_is_punished_becomes_rarer(name: str) -> None:
 def test_token_counts_are_of_all_rows() -> None:
     assert token_counts([np.array([1, 1]), np.array([3])], 5).tolist() == [0, 2, 0, 1, 0]
     assert token_counts([], 2).tolist() == [0, 0]
+
+
+def batches(start: int) -> Iterator[Batch]:
+    number = start
+    while True:
+        yield batch_of(PAIRS[number % 3 :], rewards=REWARDS[number % 3 :])
+        number += 1
+
+
+@pytest.mark.parametrize("name", ["sequence", "vocabulary"])
+def test_a_run_taken_up_again_takes_the_same_steps(name: str) -> None:
+    def fresh() -> Objective:
+        model = tiny_bart(dropout=0.1)
+        return sequence(model, share=0.5) if name == "sequence" else vocabulary(model, patience=1)
+
+    options = TrainingOptions(
+        steps=6, learning_rate=0.01, matrix_rate=0.01, warmup_steps=1, precision="no", accumulation=2
+    )
+    unbroken = [report.terms for report in Trainer(fresh(), batches, options).run()]
+    assert {term for terms in unbroken for term in terms} == {"likelihood", "unlikelihood"}
+    first = Trainer(fresh(), batches, options)
+    steps = first.run()
+    before = [next(steps).terms for _ in range(3)]
+    second = Trainer(fresh(), batches, options)
+    second.restore(first.state())
+    assert before + [report.terms for report in second.run()] == unbroken

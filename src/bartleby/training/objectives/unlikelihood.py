@@ -88,6 +88,8 @@ class SequenceUnlikelihood(Objective):
     Sources: Welleck et al. 2019, section 5.2; Li et al. 2020, section 3.1.
     """
 
+    generates = True
+
     def __init__(
         self, model: Any, writer: Writer, share: float = 0.5, ngram: int = 4, context_share: float = 0.5, seed: int = 0
     ) -> None:
@@ -96,7 +98,7 @@ class SequenceUnlikelihood(Objective):
         self.share, self.ngram, self.context_share, self.seed = share, ngram, context_share, seed
 
     def forward(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
-        is_first = self.counter.begins(part, whole)
+        is_first = self.counter.begins(whole)
         if not self.teaches_repeats():
             logits, labels = labelled_logits(self.model, part)
             return {"likelihood": _negative_likelihood(logits, labels).sum() / max(1, labels_in(whole))}
@@ -127,6 +129,7 @@ class VocabularyUnlikelihood(Objective):
     Source: Li et al. 2020, section 3.2; ParlAI waits 32 batches.
     """
 
+    generates = True
     written: Tensor
     human: Tensor
 
@@ -149,7 +152,7 @@ class VocabularyUnlikelihood(Objective):
         self.register_buffer("written", torch.zeros_like(self.human))
 
     def forward(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
-        if self.counter.begins(part, whole):
+        if self.counter.begins(whole):
             self.writer.write(self.model, whole, part.examples)
             if self.training:
                 self.written += torch.from_numpy(token_counts(self.writer.answers(whole), len(self.human))).to(

@@ -75,12 +75,13 @@ class StepCounter(nn.Module):
         super().__init__()
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self._whole: Batch | None = None
-        self._rows = 0
 
-    def begins(self, part: Batch, whole: Batch) -> bool:
-        """Whether `part` is the first of its batch to come here; then that is counted, if this is training."""
-        is_first = whole is not self._whole or self._rows + part.examples > whole.examples
-        self._rows = part.examples if is_first else self._rows + part.examples
+    def begins(self, whole: Batch) -> bool:
+        """Whether no part of this batch was here before; then it is counted, if this is training.
+
+        Every step has a batch of its own, an object that no other step has.
+        """
+        is_first = whole is not self._whole
         self._whole = whole
         if is_first and self.training:
             self.steps += 1
