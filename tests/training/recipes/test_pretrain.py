@@ -134,8 +134,7 @@ def test_measuring_draws_nothing_and_is_always_of_the_same_noise(setup: Setup) -
 
 
 def test_several_corpora_are_learnt_from_and_others_only_by_the_tokenizer(texts: Path, tmp_path: Path) -> None:
-    more, only = str(texts / "papers"), str(texts / "plain.txt")
-    recipe = recipe_of(texts, more_data=(more,), vocabulary_data=(only,))
+    recipe = recipe_of(texts, more_data=(texts / "papers",), vocabulary_data=(texts / "plain.txt",))
     said: list[str] = []
     figures = recipe.prepare(tmp_path, said.append)
     assert figures["records"] == {"books": 8, "papers": 8}

@@ -40,8 +40,8 @@ class PretrainOptions(Options):
     block_tokens: int = option(512, "Tokens of a text at most, `<s>` and `</s>` included.", metavar="N", least=1)
     mix_documents: bool = option(False, "Let a text go over from one document to the next.")
     with_summaries: bool = option(False, "Of records with a `summary`, learn that too, above the text.")
-    more_data: tuple[str, ...] = option((), "More folders or files to learn from.", metavar="PATH")
-    vocabulary_data: tuple[str, ...] = option(
+    more_data: tuple[Path, ...] = option((), "More folders or files to learn from.", metavar="PATH")
+    vocabulary_data: tuple[Path, ...] = option(
         (), "Folders or files that only a new tokenizer learns from, besides.", metavar="PATH"
     )
 
@@ -127,7 +127,7 @@ class PretrainRecipe(Recipe):
 
     def files(self) -> list[Path]:
         """What is learnt from."""
-        more = (training_files(Path(data)) for data in self.options.more_data)
+        more = (training_files(data) for data in self.options.more_data)
         return [*training_files(self.data.data, self.data.leave_out), *chain.from_iterable(more)]
 
     def document(self) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class PretrainRecipe(Recipe):
         return sizes
 
     def _vocabulary_files(self) -> list[Path]:
-        return [path for data in self.options.vocabulary_data for path in training_files(Path(data))]
+        return [path for data in self.options.vocabulary_data for path in training_files(data)]
 
     def _vocabulary_texts(self, tell: Tell) -> Iterator[str]:
         """Paragraph by paragraph, summaries always included; not read unless a tokenizer is learnt."""
