@@ -137,28 +137,32 @@ def as_document(record: Any) -> Document:
 
 
 def as_labelled(
-    record: Any, problem_type: ProblemType = "single_label_classification", names: Sequence[str | None] = ()
+    record: Any,
+    problem_type: ProblemType = "single_label_classification",
+    names: tuple[str | None, str | None, str | None] = (None, None, None),
 ) -> Labelled:
     """`{"text": …, "text_pair": …?, "label": …}`, or the columns of a GLUE file.
 
     A label is a text or a whole number, which is a name all the same; for several labels it is a list of such; for
-    regression a number. `names` says what the fields are called: of text, pair (None: no pair) and label.
+    regression a number. `names` says what the fields of text, pair and label are called where they are others; with a
+    name for the text, None for the pair is no pair.
     """
     fields = _fields(record, "`text` and `label`")
-    text, pair, label = names or _label_fields(fields)
+    known = _label_fields(fields)
+    text, pair, label = names[0] or known[0], names[1] if names[0] else known[1], names[2] or known[2]
     present = [name for name in (text, pair) if name and (name != "text_pair" or fields.get(name) is not None)]
     faults = _text_faults(fields, *present)
-    value = _label(fields.get(label or ""), problem_type)
+    value = _label(fields.get(label), problem_type)
     if value is None:
         wanted = {
             "single_label_classification": "a text or a whole number",
             "multi_label_classification": "a list of texts or whole numbers",
             "regression": "a finite number",
         }[problem_type]
-        faults.append(f"`{label}` must be {wanted}, but is {shown(fields.get(label or ''))}.")
+        faults.append(f"`{label}` must be {wanted}, but is {shown(fields.get(label))}.")
     _refuse(faults)
     assert value is not None
-    return Labelled(fields[text or ""], value, fields[pair] if pair in present and pair else None)
+    return Labelled(fields[text], value, fields[pair] if pair is not None and pair in present else None)
 
 
 def as_question(record: Any) -> Question:

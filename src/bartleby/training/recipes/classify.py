@@ -1,0 +1,272 @@
+"""Training to label texts or pairs of texts, or to give them a number: sentiment, topics, entailment, similarity."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+
+from bartleby.documents import write_whole
+from bartleby.errors import DataError
+from bartleby.tokenization.auto import AutoTokenizer
+from bartleby.tokenization.base import PreTrainedTokenizer
+from bartleby.training.collation import Batch, Batches
+from bartleby.training.corpora import Reading, Split, read_records, training_files, validation_files
+from bartleby.training.options import Options, option
+from bartleby.training.recipes.preparing import (
+    chunks,
+    encode_within,
+    refuse_beyond_positions,
+    write_examples,
+    write_sample,
+)
+from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
+from bartleby.training.records import Labelled, ProblemType, as_labelled
+from bartleby.training.store import Examples, Ids, Row
+
+LABELS = "labels.json"
+
+
+@dataclass(frozen=True)
+class ClassifyOptions(Options):
+    """What is judged, and how examples are made. Lengths are in tokens, special ones included."""
+
+    subject: ClassVar[str] = "The classification's options"
+
+    problem_type: str = option(
+        "single_label_classification", "What a label is, by the published names.", choices=get_args(ProblemType)
+    )
+    labels: tuple[str, ...] = option((), "The labels in order; else the checkpoint's or the data's.", metavar="NAME")
+    source_tokens: int | None = option(None, "Room for a text; else all of the model's.", metavar="N", least=5)
+    long_texts: str = option("cut", "What longer texts are: cut at their end, or left out.", choices=("cut", "out"))
+    text_field: str | None = option(None, "Field of the text; else ours or GLUE's.", metavar="NAME")
+    pair_field: str | None = option(None, "Field of the text judged with it.", metavar="NAME")
+    label_field: str | None = option(None, "Field of the label.", metavar="NAME")
+    columns: tuple[str, ...] = option((), "Columns of CSV and TSV files without a header.", metavar="NAME")
+
+    def contradictions(self) -> Iterator[str]:
+        if self.pair_field is not None and self.text_field is None:
+            yield f"`pair_field` must be left out where `text_field` is, but is {self.pair_field!r}."
+        if self.labels and self.problem_type == "regression":
+            yield "`labels` must be left out for regression, which has none."
+        if len(set(self.labels)) < len(self.labels):
+            yield f"`labels` must differ from each other, but are {', '.join(self.labels)}."
+
+
+@dataclass(frozen=True)
+class ClassifyRecipe(Recipe):
+    """Labels from texts."""
+
+    kind: ClassVar[str] = "classify"
+    own: ClassVar[type[Options]] = ClassifyOptions
+    preset: ClassVar[str] = "bartleby-summary-mini"
+    metric: ClassVar[str] = "loss"
+
+    def prepare(self, folder: Path, tell: Tell) -> Figures:
+        """The corpora are read once more if labels or a tokenizer come from them."""
+        from bartleby.training.recipes.start import starting_tokenizer
+
+        refuse_beyond_positions(self, "source_tokens")
+        labels = self._labels()
+        write_whole(folder / LABELS, json.dumps(labels, ensure_ascii=False) + "\n")
+        tokenizer = starting_tokenizer(self, self._texts())
+        tokenizer.save_pretrained(folder / "tokenizer")
+        reading, maker = Reading(), LabelExamples(tokenizer, self.options, labels)
+        write_examples(folder / "train", maker.rows(self._read("train", maker.shape, reading)))
+        for line in [*reading.told(), f"{sum(reading.records.values()):,} texts gave {maker.report.told()}."]:
+            tell(line)
+        held_out = LabelExamples(tokenizer, self.options, labels)
+        rows = held_out.rows(self._read("valid", held_out.shape))
+        write_sample(folder / "valid", rows, self.data.validation_examples)
+        skipped = {"skipped": reading.refused}
+        return {"records": reading.records, **skipped, **asdict(maker.report), "validation": asdict(held_out.report)}
+
+    def setup(self, folder: Path) -> Setup:
+        from bartleby.backends.pytorch.auto import AutoModelForSequenceClassification
+        from bartleby.training.objectives.classification import LabelLoss
+        from bartleby.training.recipes.judged import LabelFigures
+        from bartleby.training.recipes.start import starting_model
+
+        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
+        labels = json.loads((folder / LABELS).read_text("utf-8")) or ["LABEL_0"]
+        own = {
+            "problem_type": self.options.problem_type,
+            "id2label": dict(enumerate(labels)),
+            "label2id": {label: number for number, label in enumerate(labels)},
+        }
+        model = starting_model(self, AutoModelForSequenceClassification, tokenizer, own)
+        collations = [
+            LabelCollation(
+                Examples.open(folder / split), model.config.pad_token_id or 0, own["problem_type"], len(labels)
+            )
+            for split in ("train", "valid")
+        ]
+        objective, tokens = LabelLoss(model), self.data.batch_tokens
+        return Setup(
+            model=model,
+            tokenizer=tokenizer,
+            objective=objective,
+            batches=Batches(collations[0].lengths(), collations[0], tokens, self.seed),
+            measure=LabelFigures(objective, collations[1], tokens),
+        )
+
+    def _labels(self) -> list[str]:
+        """The names of the labels in the order of their numbers; none for regression.
+
+        Raises: DataError if the data have too few to tell anything apart.
+        """
+        if self.options.labels or self.options.problem_type == "regression":
+            return list(self.options.labels)
+        given: set[str] = set()
+        for record in self._read("train", self._shape):
+            given.update([record.label] if isinstance(record.label, str) else record.label)  # type: ignore[arg-type]
+        known = self._known_labels()
+        if given and given <= set(known):
+            return known
+        least = 2 if self.options.problem_type == "single_label_classification" else 1
+        if len(given) < least:
+            raise DataError(f"There must be at least {least} labels, but there is {sorted(given) or 'none'}.")
+        return sorted(given, key=_in_order)
+
+    def _known_labels(self) -> list[str]:
+        """Those of the checkpoint that is started from."""
+        from bartleby.training.recipes.start import starting_config
+
+        if self.model.model is None:
+            return []
+        return [name for _, name in sorted((starting_config(self).id2label or {}).items())]
+
+    def _shape(self, record: Any) -> Labelled:
+        return labelled(record, self.options)
+
+    def _texts(self) -> Iterator[str]:
+        for record in self._read("train", self._shape):
+            yield record.text
+            if record.text_pair is not None:
+                yield record.text_pair
+
+    def _read(
+        self, split: Split, shape: Callable[[Any], Labelled], reading: Reading | None = None
+    ) -> Iterator[Labelled]:
+        data, how, columns = self.data, self.data.on_bad_record, self.options.columns
+        if split == "valid":
+            paths = validation_files(data.data, data.validation, data.leave_out)
+            return read_records(paths, shape, reading, how, columns)  # type: ignore[arg-type]  # one of its choices
+        paths = training_files(data.data, data.leave_out)
+        return islice(read_records(paths, shape, reading, how, columns), data.limit)  # type: ignore[arg-type]
+
+
+@dataclass
+class LabelReport:
+    """How many texts became examples, with which labels, and what was left out or cut."""
+
+    examples: int = 0
+    cut_texts: int = 0
+    """Texts that lost their end to `source_tokens`."""
+    long_texts: int = 0
+    """Texts left out because they are longer."""
+    labels: dict[str, int] = field(default_factory=dict)
+    """How often each label comes."""
+
+    def told(self) -> str:
+        """All of it in one sentence."""
+        shares = ", ".join(f"{label} {count:,}" for label, count in self.labels.items())
+        return (
+            f"{self.examples:,} examples{f' ({shares})' if shares else ''}; {self.cut_texts:,} texts lost their end. "
+            f"Left out: {self.long_texts:,} texts that are too long"
+        )
+
+
+class LabelExamples:
+    """Turns labelled texts into rows: `source`, and in `labels` the numbers of their labels or the number they have."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizer, options: ClassifyOptions, labels: Sequence[str]) -> None:
+        self.tokenizer, self.options = tokenizer, options
+        self.numbers = {label: number for number, label in enumerate(labels)}
+        self.source_tokens = options.source_tokens or tokenizer.model_max_length
+        self.report = LabelReport(labels=dict.fromkeys(labels, 0))
+        self._paired: bool | None = None
+
+    def shape(self, record: Any) -> Labelled:
+        """A record as the options say, with a label that is known; all or none with a second text.
+
+        A label is read off the last `</s>`, and a batch whose rows have different numbers of them cannot be.
+        Raises: DataError.
+        """
+        found = labelled(record, self.options)
+        names = [found.label] if isinstance(found.label, str) else found.label
+        unknown = [] if isinstance(names, float) else [name for name in names if name not in self.numbers]
+        if unknown:
+            known = ", ".join(self.numbers)
+            raise DataError(f"the label must be one of {known}, but is {', '.join(map(repr, unknown))}.")
+        if self._paired is None:
+            self._paired = found.text_pair is not None
+        if self._paired != (found.text_pair is not None):
+            wanted = "a second text, as the first record has" if self._paired else "no second text, as the first record"
+            raise DataError(f"every record must have {wanted}, or else none of them.")
+        return found
+
+    def rows(self, records: Iterable[Labelled]) -> Iterator[dict[str, Row]]:
+        """The texts that keep to the limits, in their order."""
+        for several in chunks(records):
+            texts = [record.text for record in several]
+            pairs = [record.text_pair or "" for record in several] if self._paired else None
+            encoded = encode_within(self.tokenizer, texts, self.source_tokens, pairs)
+            for record, (source, cut) in zip(several, encoded, strict=True):
+                if cut and self.options.long_texts == "out":
+                    self.report.long_texts += 1
+                    continue
+                self.report.examples += 1
+                self.report.cut_texts += cut
+                yield {"source": source, "labels": self._numbered(record.label)}
+
+    def _numbered(self, label: str | tuple[str, ...] | float) -> list[int] | list[float]:
+        if isinstance(label, float):
+            return [label]
+        names = dict.fromkeys([label] if isinstance(label, str) else label)  # one that is said twice counts once
+        for name in names:
+            self.report.labels[name] += 1
+        return [self.numbers[name] for name in names]
+
+
+@dataclass(frozen=True)
+class LabelCollation:
+    """Batches of texts with their labels, as the published loss of each `problem_type` wants them."""
+
+    examples: Examples
+    pad_token_id: int
+    problem_type: str
+    count: int
+    """How many labels there are."""
+
+    def __call__(self, rows: Ids, generator: np.random.Generator) -> Batch:
+        input_ids, mask = self.examples.padded("source", rows, self.pad_token_id)
+        values, given = self.examples.padded("labels", rows, 0)
+        if self.problem_type == "multi_label_classification":
+            labels = np.zeros((len(rows), self.count), dtype=np.float32)
+            places, numbers = np.nonzero(given)[0], values[given == 1]
+            labels[places, numbers.astype(np.int64)] = 1
+        else:
+            labels = values[:, 0]
+        return Batch({"input_ids": input_ids, "attention_mask": mask, "labels": labels})
+
+    def lengths(self) -> Ids:
+        """As `Batches` wants them; (n, 1)."""
+        return self.examples.lengths("source")[:, None]
+
+
+def labelled(record: Any, options: ClassifyOptions) -> Labelled:
+    """A record, its fields called as the options say."""
+    names = options.text_field, options.pair_field, options.label_field
+    return as_labelled(record, options.problem_type, names)  # type: ignore[arg-type]  # one of its choices
+
+
+def _in_order(label: str) -> tuple[bool, int, str]:
+    """Numbers by their size, before names by the alphabet."""
+    is_number = label.removeprefix("-").isdecimal()
+    return not is_number, int(label) if is_number else 0, label
