@@ -79,7 +79,7 @@ def wanted_of(records: Sequence[Labelled], kind: ProblemType, config: PreTrained
     unknown = sorted(name for name, number in number_of.items() if number is None)
     raise_all(DataError, [f"A label must be one of {known}, but is {name!r}." for name in unknown], "The records")
     numbered = [
-        tuple(sorted(number_of[name] or 0 for name in labels)) for labels in several if isinstance(labels, tuple)
+        tuple(sorted({number_of[name] or 0 for name in labels})) for labels in several if isinstance(labels, tuple)
     ]
     return [labels[0] for labels in numbered] if kind == "single_label_classification" else list(numbered)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bartleby.backends.protocol import check_head
+from bartleby.errors import need_extra
 from bartleby.lab.evaluating.baselines import TfIdf, first_sentence
 from bartleby.lab.evaluating.model import Measured, Model, Request, refuse_nothing
 from bartleby.measure.perplexity import perplexity
@@ -17,8 +18,9 @@ from bartleby.training.records import Pair
 def measure_summaries(model: Model, pairs: Sequence[Pair], request: Request) -> Measured:
     """Summarize a sample of texts as `Summarizer` does, and measure what comes of it.
 
-    Raises: DataError if there is no text; OptionError for a style that the model does not have.
+    Raises: DataError if there is no text; OptionError for a style that the model does not have; MissingExtraError.
     """
+    need_extra("measure", "Measuring summaries")  # before the minutes that writing them takes
     check_head(model.backend.head, "conditional_generation")
     refuse_nothing(len(pairs), "pair of text and summary")
     summarizer = Summarizer(model.backend, model.tokenizer, request.writing.options if request.writing else None)
