@@ -65,7 +65,7 @@ def from_file(tmp_path: Path, text: str, **flags: Any) -> dict[str, Any]:
 def test_every_field_has_a_flag_with_help_limits_and_default() -> None:
     text = run("--help")[0].output
     assert "Batches to learn from." in text
-    assert "no|bf16" in text
+    assert "Of products: no or bf16." in text
     assert "[default: (bf16)]" in text
     assert "[default: (0.9 0.98)]" in text
     assert "[default: (must be given)]" in text

@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
 from bartleby.cli.config_file import read_config
 from bartleby.errors import OptionError, raise_all
-from bartleby.training.options import REQUIRED, Options, described, facts_of, fits
+from bartleby.training.options import REQUIRED, Facts, Options, described, facts_of, fits
 
-METAVARS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
-
-Class = TypeVar("Class", bound=Options)
+METAVARS = {int: "N", float: "X", str: "NAME", Path: "PATH"}
 
 
 @dataclass(frozen=True)
@@ -78,19 +76,23 @@ def _flag(field: Field) -> inspect.Parameter:
     facts = facts_of(field.field)
     kind: Any
     kind, several = _asked(field.kind)
-    help = facts.help if facts is not None else ""
-    metavar = (facts.metavar or "|".join(facts.choices) if facts is not None else "") or METAVARS.get(kind)
     names = [f"{field.flag}/--no-{field.flag[2:]}"] if kind is bool else [field.flag]
     declared = typer.Option(
         *names,
-        help=f"{help} Repeatable." if several is list else help,
-        metavar=None if kind is bool else metavar,
+        help=_help(facts, several) if facts is not None else None,
+        metavar=None if kind is bool else (facts and facts.metavar) or METAVARS.get(kind),
         show_default=_shown(field),
         rich_help_panel=field.panel,
     )
     wanted: Any = list[kind] if several is list else field.kind if several is tuple else kind
     annotation = Annotated[wanted | None, declared]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _help(facts: Facts, several: type | None) -> str:
+    *others, last = facts.choices or ("",)
+    told = f"{facts.help.removesuffix('.')}: {', '.join(others)} or {last}." if others else facts.help
+    return f"{told} Repeatable." if several is list else told
 
 
 def _asked(kind: Any) -> tuple[Any, type | None]:
@@ -156,14 +158,14 @@ def _as(kind: Any, value: Any) -> Any:
     return float(value) if asked is float and type(value) is int else value
 
 
-def build_options(classes: Sequence[type[Class]], values: Mapping[str, Any]) -> list[Class]:
+def build_options(classes: Sequence[type[Options]], values: Mapping[str, Any]) -> list[Any]:
     """One object of each class.
 
     Raises: OptionError naming everything that is missing, and everything that is wrong.
     """
     missing = [field for field in fields_of(classes).values() if field.required and field.name not in values]
     faults = [f"`{field.flag}` must be given, as a flag or as `{field.name}` in a file." for field in missing]
-    built: list[Class] = []
+    built: list[Options] = []
     for each in classes:
         lacking = {field.name for field in _leaves(each, "")} & {field.name for field in missing}
         try:
@@ -176,7 +178,7 @@ def build_options(classes: Sequence[type[Class]], values: Mapping[str, Any]) -> 
     return built
 
 
-def _build(options: type[Class], values: Mapping[str, Any]) -> Class:
+def _build(options: type[Options], values: Mapping[str, Any]) -> Options:
     kinds, arguments = get_type_hints(options), {}
     for field in dataclasses.fields(options):  # type: ignore[arg-type]
         kind = kinds[field.name]

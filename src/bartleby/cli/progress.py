@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -16,15 +17,21 @@ WINDOW = 50
 SECONDS_BETWEEN_LINES = 30.0
 
 
+def is_main_process() -> bool:
+    """Of several processes that train together (torchrun, accelerate launch) one speaks for all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def say(line: str) -> None:
-    """One line for whoever watches."""
-    print(line, file=sys.stderr, flush=True)
+    """One line for whoever watches, by the main process."""
+    if is_main_process():
+        print(line, file=sys.stderr, flush=True)
 
 
 class Progress:
     """A context manager that is shown every step."""
 
-    def __init__(self, done: int, steps: int) -> None:
+    def __init__(self, done: int, steps: int, is_shown: bool = True) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
@@ -35,7 +42,7 @@ class Progress:
         self._told = time.monotonic()
         self._bar = Bar(BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), console=console)
         self._task = self._bar.add_task("…", total=steps, completed=done)
-        self._bar_shown = console.is_terminal
+        self._is_shown, self._bar_shown = is_shown, is_shown and console.is_terminal
 
     def __enter__(self) -> Self:
         if self._bar_shown:
@@ -50,6 +57,8 @@ class Progress:
 
     def show(self, report: StepReport) -> None:
         """Tell of one more step."""
+        if not self._is_shown:
+            return
         self._recent.append(report)
         if self._bar_shown:
             self._bar.update(self._task, completed=report.step, description=self.figures())

@@ -68,7 +68,7 @@ class TrainingOptions(OptimizerOptions):
     ema_decay: float = option(
         0.0, "Validate and save averages of the weights with this decay, such as 0.999; 0: none.", metavar="X", least=0
     )
-    sharding: str = option("no", "full: every process holds a piece of each weight (FSDP).", choices=("no", "full"))
+    sharding: str = option("no", "How weights are divided among processes; full is FSDP.", choices=("no", "full"))
     seed: int = option(0, "Decides the weights and the order.", metavar="N", least=0)
 
     def contradictions(self) -> Iterator[str]:
