@@ -33,6 +33,5 @@ def finished_run(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     path = tmp_path_factory.mktemp("run")
     run = tiny_run(corpora, path, steps=6)
     list(run.steps())
-    run.save()
-    run.validate()
+    run.finish()
     return path

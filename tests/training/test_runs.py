@@ -1,14 +1,23 @@
 import json
-import shutil
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import CheckpointError, OptionError
-from bartleby.training.runs import RunFolder, runs_folder
-from tests.training.tiny import tiny_run
+from bartleby.training.runs import STATE, Lock, RunFolder, checkpoint_of, run_and_step, runs_folder
+
+
+def save(folder: RunFolder, step: int, keep: int = 2) -> Path:
+    """A checkpoint that holds its step alone."""
+    return folder.save(step, lambda path: torch.save({"step": step}, path / STATE), keep)
+
+
+def names(folder: RunFolder) -> list[str]:
+    return [path.name for path in folder.checkpoints()]
 
 
 def test_a_recipe_that_differs_is_refused_field_by_field(tmp_path: Path) -> None:
@@ -23,76 +32,156 @@ def test_a_recipe_that_differs_is_refused_field_by_field(tmp_path: Path) -> None
     assert folder.recipe == {"steps": 10, "betas": [0.9, 0.98], "seed": 0}
 
 
-def test_a_damaged_recipe_is_named(tmp_path: Path) -> None:
-    (tmp_path / "recipe.json").write_text('{"steps": ')
+def test_steps_that_are_not_known_yet_are_those_of_before(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.settle({"steps": None, "seed": 0})
+    folder.settle_steps(10)
+    folder.settle({"steps": None, "seed": 0})
+    folder.settle({"steps": 10, "seed": 0})
+    assert folder.recipe == {"steps": 10, "seed": 0}
+
+
+@pytest.mark.parametrize("text", ['{"steps": ', "[]"])
+def test_a_damaged_recipe_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"recipe\.json cannot be read"):
         RunFolder(tmp_path).settle({"steps": 1})
 
 
-def test_figures_come_back_by_kind_without_a_line_cut_short(tmp_path: Path) -> None:
+def test_only_the_newest_checkpoints_and_the_best_stay(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert folder.figures("step") == []
-    folder.log({"kind": "step", "loss": 2.5})
-    folder.log({"kind": "corpora"})
-    with folder.metrics.open("a") as file:
-        file.write('{"kind": "step", "lo')
-    assert folder.figures("step") == [{"kind": "step", "loss": 2.5}]
+    for step in (2, 4, 6):
+        save(folder, step)
+        if step == 2:
+            folder.note_best(2, "perplexity", 5.0)
+    assert names(folder) == ["step-00000002", "step-00000004", "step-00000006"]
+    save(folder, 8)
+    assert names(folder) == ["step-00000002", "step-00000006", "step-00000008"]
+    folder.note_best(8, "perplexity", 4.0)
+    folder.tidy(keep=1)
+    assert names(folder) == ["step-00000008"]
+    assert folder.newest_state() == {"step": 8}
 
 
-def test_a_figure_logged_after_a_kill_starts_its_own_line(tmp_path: Path) -> None:
+def test_what_a_kill_left_half_done_is_neither_seen_nor_kept(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.metrics.write_text('{"kind": "step", "loss": 2.5}\n{"kind": "st')
-    folder.log({"kind": "step", "loss": 2.25})
-    assert [figure["loss"] for figure in folder.figures("step")] == [2.5, 2.25]
+    save(folder, 2)
+    for leftover in (".step-00000004.99", ".step-00000001.removed"):
+        (tmp_path / "checkpoints" / leftover).mkdir()
+        (tmp_path / "checkpoints" / leftover / "config.json").touch()
+    assert names(folder) == ["step-00000002"]
+    save(folder, 4)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-00000002", "step-00000004"]
 
 
-def test_the_last_two_checkpoints_stay(corpora: Path, tmp_path: Path) -> None:
-    run = tiny_run(corpora, tmp_path, steps=4)
-    for _ in run.steps():
-        run.save()
-    assert [path.name for path in run.folder.checkpoints()] == ["step-00000003", "step-00000004"]
-    assert run.save() == run.folder.checkpoints()[-1]  # nothing was learnt since
+def test_a_checkpoint_that_could_not_be_written_leaves_nothing(tmp_path: Path) -> None:
+    def write(path: Path) -> None:
+        (path / "half").touch()
+        raise OSError("the disk is full")
+
+    folder = RunFolder(tmp_path)
+    with pytest.raises(OSError, match="full"):
+        folder.save(3, write, 2)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
-def test_a_checkpoint_is_a_model_like_any_other(finished_run: Path) -> None:
-    [checkpoint] = RunFolder(finished_run).checkpoints()
-    model = BlenderbotForConditionalGeneration.from_pretrained(checkpoint)
-    assert model.dtype == torch.float32
-    assert (model.config.d_model, model.config.turn_layout) == (16, "last_three")
-    assert (checkpoint / "tokenizer_config.json").is_file()
+@pytest.mark.parametrize("damage", ["short", "gone", "empty", "pickle"])
+def test_a_damaged_state_is_named(damage: str, tmp_path: Path) -> None:
+    state = save(RunFolder(tmp_path), 2) / STATE
+    if damage == "gone":
+        state.unlink()
+    elif damage == "pickle":
+        state.write_bytes(b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R.")
+    else:
+        state.write_bytes(state.read_bytes()[: 200 if damage == "short" else 0])
+    with pytest.raises(CheckpointError, match=r"step-00000002 cannot be resumed: its training_state\.pt is"):
+        RunFolder(tmp_path).newest_state()
 
 
-def test_a_save_that_was_killed_leaves_the_checkpoint_before_it(corpora: Path, tmp_path: Path) -> None:
-    run = tiny_run(corpora, tmp_path, steps=4)
-    steps = run.steps()
-    next(steps)
-    run.save()
-    cut_short = tmp_path / "checkpoints" / ".step-00000002.4711"
-    shutil.copytree(run.folder.checkpoints()[-1], cut_short)
-    (cut_short / "training_state.pt").unlink()
-    again = tiny_run(corpora, tmp_path, steps=4)
-    assert again.trainer.step == 1
-    list(again.steps())
-    again.save()
-    assert not cut_short.exists()
+def test_a_best_checkpoint_that_is_gone_is_none(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.best is folder.newest_state() is None
+    folder.note_best(2, "perplexity", 5.0)
+    assert folder.best is None
+    save(folder, 2)
+    assert folder.best == folder.checkpoints()[0]
+    (tmp_path / "best.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"best\.json cannot be read.*Delete it"):
+        _ = folder.best
 
 
-def test_a_checkpoint_that_cannot_be_resumed_is_named(finished_run: Path, corpora: Path, tmp_path: Path) -> None:
-    shutil.copytree(finished_run, tmp_path / "run")
-    [checkpoint] = RunFolder(tmp_path / "run").checkpoints()
-    (checkpoint / "training_state.pt").write_bytes(b"no tensors")
-    with pytest.raises(CheckpointError, match="step-00000006 cannot be resumed"):
-        tiny_run(corpora, tmp_path / "run", steps=6)
+def test_a_run_stands_for_its_best_checkpoint(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.settle({"steps": 10})
+    with pytest.raises(CheckpointError, match="but has none yet"):
+        checkpoint_of(str(folder.path))
+    save(folder, 2)
+    newest = save(folder, 4)
+    assert checkpoint_of(str(folder.path)) == str(newest)
+    folder.note_best(2, "perplexity", 5.0)
+    assert Path(checkpoint_of(str(folder.path))).name == "step-00000002"
+    found = run_and_step(str(folder.path))
+    assert found is not None
+    assert (found[0].path, found[1]) == (folder.path, 2)
+    other = run_and_step(str(newest))
+    assert other is not None
+    assert other[1] == 4
 
 
-def test_runs_live_in_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["facebook/bart-base", "bartleby-chat-mini", "/nowhere/at/all"])
+def test_other_names_stay_what_they_are(name: str) -> None:
+    assert checkpoint_of(name) == name
+    assert run_and_step(name) is None
+
+
+def test_examples_are_made_once(tmp_path: Path) -> None:
+    def prepare(folder: Path) -> dict[str, int]:
+        (folder / "made").touch()
+        return {"examples": 3}
+
+    folder = RunFolder(tmp_path)
+    path, figures = folder.prepared(prepare)
+    assert figures == {"examples": 3}
+    assert json.loads((path / "figures.json").read_text()) == {"examples": 3}
+    assert folder.prepared(lambda path: {}) == (path, None)
+    assert [each.name for each in tmp_path.iterdir()] == ["data"]
+
+
+def test_examples_half_made_are_made_anew(tmp_path: Path) -> None:
+    (tmp_path / ".data.99").mkdir()
+
+    def prepare(folder: Path) -> dict[str, int]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        RunFolder(tmp_path).prepared(prepare)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_is_held_until_it_is_released(tmp_path: Path) -> None:
+    first = Lock(tmp_path / "lock")
+    with pytest.raises(OptionError, match=f"twice at once, but process {os.getpid()} does"):
+        Lock(tmp_path / "lock")
+    first.release()
+    Lock(tmp_path / "lock").release()
+
+
+def test_the_lock_of_a_process_that_was_killed_is_nobody_s(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from pathlib import Path
+from bartleby.training.runs import Lock
+
+lock = Lock(Path({str(tmp_path / "lock")!r}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert (tmp_path / "lock").read_text().strip().isdigit()
+    Lock(tmp_path / "lock").release()
+
+
+def test_runs_live_in_the_user_s_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert runs_folder() == tmp_path / "bartleby" / "runs"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert runs_folder() == Path.home() / ".cache" / "bartleby" / "runs"
-
-
-def test_metrics_are_json_lines(finished_run: Path) -> None:
-    lines = (finished_run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    kinds = [json.loads(line)["kind"] for line in lines]
-    assert kinds == ["corpora", "validation corpus", "start", *["step"] * 6, "validation"]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from bartleby.training.chat_run import ChatRun, ChatRunOptions
+from bartleby.training.cadence import RunOptions
+from bartleby.training.recipes.chat import ChatOptions, ChatRecipe
+from bartleby.training.recipes.recipe import DataOptions, ModelOptions
+from bartleby.training.run import Run
 from bartleby.training.settings import TrainingOptions
 
 TOPICS = ("cats", "dogs", "films", "songs", "books", "trains", "boats", "trees")
@@ -44,18 +48,21 @@ def write_corpora(folder: Path) -> Path:
     return folder
 
 
-def tiny_options(data: Path, steps: int, **others: object) -> ChatRunOptions:
-    """A run of `steps` on the corpora in `data`."""
-    training = TrainingOptions(
-        steps=steps, learning_rate=5e-3, matrix_rate=5e-3, warmup_steps=2, precision="no", seed=3
-    )
-    return ChatRunOptions(data=data, training=training, batch_tokens=120, changes=CHANGES, **others)  # type: ignore[arg-type]
+def tiny_recipe(data: Path, **others: Any) -> ChatRecipe:
+    """Chat with the corpora in `data`; `others` are data options."""
+    return ChatRecipe(ChatOptions(), ModelOptions(change=CHANGES), DataOptions(data, batch_tokens=120, **others), 3)
+
+
+def tiny_training(steps: int | None, **others: Any) -> TrainingOptions:
+    """So many steps at a high rate."""
+    rates = {"learning_rate": 5e-3, "matrix_rate": 5e-3, "warmup_steps": 2}
+    return TrainingOptions(steps=steps, precision="no", seed=3, **{**rates, **others})
 
 
 def quiet(line: str) -> None:
     """Say nothing."""
 
 
-def tiny_run(data: Path, path: Path, steps: int) -> ChatRun:
-    """The same, set up in `path`."""
-    return ChatRun(tiny_options(data, steps), path, quiet)
+def tiny_run(data: Path, path: Path, steps: int, **options: Any) -> Run:
+    """A run of `steps` on the corpora in `data`, set up in `path`; `options` are the run's."""
+    return Run(tiny_recipe(data), tiny_training(steps), RunOptions(**options), path, quiet)

@@ -2,93 +2,135 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from bartleby.backends.pytorch import models
 from bartleby.backends.pytorch.backend import PyTorchBackend
-from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
-from bartleby.errors import CheckpointError
-from bartleby.tokenization.byte_level import BlenderbotTokenizer
-from bartleby.training.chat_run import model_perplexity
+from bartleby.backends.pytorch.heads import ConditionalGeneration
+from bartleby.backends.pytorch.model import Model
+from bartleby.errors import CheckpointError, raise_all
+from bartleby.tasks.batches import Writing, best_answers
+from bartleby.tokenization.auto import AutoTokenizer
+from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.model_card import CardFacts, Sample, model_card
-from bartleby.training.runs import RunFolder
+from bartleby.training.recipes.perplexity import PerplexityOf
+from bartleby.training.runs import RunFolder, checkpoint_of, step_of
+from bartleby.training.stages import Stage, all_stages
 from bartleby.training.store import Examples
 
 SAMPLES = 10
 SAMPLE_SEED = 1
+SHARD_SIZE = "15MB"
+"""A shipped file is at most so large: repositories refuse much larger ones."""
 
 
-def export_run(run: Path, target: Path, say: Callable[[str], None]) -> Path:
-    """Write the newest checkpoint of `run` into the folder `target`, in the place of a checkpoint that was there.
+def export_run(
+    run: Path,
+    target: Path,
+    tell: Callable[[str], None],
+    *,
+    figures: Sequence[Mapping[str, Any]] = (),
+    max_shard_size: int | str = SHARD_SIZE,
+) -> Path:
+    """Write the best checkpoint of `run` into the folder `target`, in the place of a checkpoint that was there.
 
-    Raises: CheckpointError if the run has no checkpoint, or `target` holds something else than a checkpoint.
+    `figures` are documents that `bartleby evaluate --json` wrote, for the card; measure the folder, then export again.
+    Raises: CheckpointError if the run has no checkpoint, `target` holds something else than a checkpoint, or the
+        weights do not fit float16.
     """
     folder = RunFolder(run)
-    recipe, checkpoints = folder.recipe, folder.checkpoints()
-    if recipe is None or not checkpoints:
+    if not folder.is_run:
         raise CheckpointError(f"{run} must be the folder of a run with a checkpoint, but has none. Train first.")
+    checkpoint = Path(checkpoint_of(str(run)))
     if target.exists() and not (target / "config.json").is_file():
         raise CheckpointError(f"{target} exists and is no checkpoint. Choose another folder.")
     draft = target.with_name(f".{target.name}.{os.getpid()}")
-    step = int(checkpoints[-1].name.removeprefix("step-"))
     try:
-        _halve(checkpoints[-1], draft)
-        card = model_card(replace(_facts(folder, recipe, draft, say), name=target.name, step=step))
-        (draft / "README.md").write_text(card, encoding="utf-8")
+        _halve(checkpoint, draft, max_shard_size)
+        stages = all_stages(folder, step_of(checkpoint))
+        (draft / "README.md").write_text(model_card(_facts(folder, draft, stages, target.name, figures)), "utf-8")
         _swap(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    tell(f"{checkpoint.name} is in {target}, in files of at most {max_shard_size}.")
     return target
 
 
-def _halve(checkpoint: Path, draft: Path) -> None:
+def _halve(checkpoint: Path, draft: Path, max_shard_size: int | str) -> None:
     """The checkpoint again, its weights in float16."""
-    model = BlenderbotForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float16)
-    tokenizer = BlenderbotTokenizer.from_pretrained(checkpoint)
+    model = model_class(checkpoint).from_pretrained(checkpoint, dtype=torch.float16)
+    faults = [
+        f"`{name}` has values beyond float16's 65,504."
+        for name, weight in model.state_dict().items()
+        if not torch.isfinite(weight).all()
+    ]
+    raise_all(CheckpointError, faults, f"{checkpoint} cannot be shipped in float16")
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint, use_fast=False)
     tokenizer.model_max_length = model.config.max_position_embeddings
-    model.save_pretrained(draft)
+    model.save_pretrained(draft, max_shard_size=max_shard_size)
     tokenizer.save_pretrained(draft)
 
 
-def _facts(folder: RunFolder, recipe: dict[str, Any], draft: Path, say: Callable[[str], None]) -> CardFacts:
-    """Measure the exported weights, and collect the rest from the run's log."""
-    model = BlenderbotForConditionalGeneration.from_pretrained(draft, dtype=torch.float32)
-    tokenizer = BlenderbotTokenizer.from_pretrained(draft)
-    pairs = Examples.open(folder.path / "valid")
-    figure = model_perplexity(model, pairs)
-    say(f"Validation perplexity {figure.value:.2f} over {figure.tokens} tokens of {len(pairs)} replies.")
-    rows = np.random.default_rng(SAMPLE_SEED).permutation(len(pairs))[:SAMPLES]
+def model_class(checkpoint: Path) -> type[Model]:
+    """The published class that a checkpoint was saved as.
+
+    Raises: CheckpointError if it does not say, or it is none of ours.
+    """
+    try:
+        [name, *_] = json.loads((checkpoint / "config.json").read_text("utf-8"))["architectures"]
+        found: type[Model] = vars(models)[name]
+    except (OSError, KeyError, TypeError, ValueError):
+        raise CheckpointError(
+            f"{checkpoint / 'config.json'} must name one of our classes in `architectures`."
+        ) from None
+    return found
+
+
+def _facts(
+    folder: RunFolder, draft: Path, stages: Sequence[Stage], name: str, figures: Sequence[Mapping[str, Any]]
+) -> CardFacts:
+    """Measure the exported weights; those that write also give samples. The rest is in the runs' logs."""
+    model = model_class(draft).from_pretrained(draft, dtype=torch.float32)
+    examples = Examples.open(folder.path / "data" / "valid")
+    measured, samples = stages[-1].figures, []
+    writes = False
+    if isinstance(model, ConditionalGeneration) and {"source", "target"} <= set(examples.columns):
+        writes = True
+        measured = PerplexityOf(model, examples)()
+        rows = np.random.default_rng(SAMPLE_SEED).permutation(len(examples))[:SAMPLES]
+        tokenizer = AutoTokenizer.from_pretrained(draft, use_fast=False)
+        samples = samples_of(PyTorchBackend(model), tokenizer, examples.take(rows))
     return CardFacts(
+        name=name,
         config=model.config,
-        generation=model.generation_config,
-        recipe=recipe,
-        corpora=folder.figures("corpora")[-1],
-        steps=folder.figures("step"),
-        perplexity=figure,
-        validation_replies=len(pairs),
-        samples=samples(PyTorchBackend(model), tokenizer, pairs.take(rows)),
-        starts=folder.figures("start"),
+        generation=model.generation_config if isinstance(model, ConditionalGeneration) else None,
+        stages=stages,
+        measured=measured,
+        in_float32=writes,
+        evaluations=figures,
+        samples=samples,
     )
 
 
-def samples(backend: PyTorchBackend, tokenizer: BlenderbotTokenizer, pairs: Examples) -> Sequence[Sample]:
+def samples_of(backend: PyTorchBackend, tokenizer: PreTrainedTokenizer, pairs: Examples) -> list[Sample]:
     """What the model answers to the sources of `pairs`, decoded as its checkpoint says."""
     sources, targets = pairs.rows("source"), pairs.rows("target")
-    answers = backend.generate(sources, backend.generation_config)
+    answers = best_answers(backend, sources, Writing(backend.generation_config, SAMPLE_SEED))
 
     def text(ids: Sequence[int]) -> str:
         return tokenizer.decode(list(ids), skip_special_tokens=True).strip()
 
     return [
-        Sample(tokenizer.decode(source, skip_special_tokens=True), text(best.ids), text(target))
-        for source, target, [best, *_] in zip(sources, targets, answers, strict=True)
+        Sample(text(source), text(answer.ids), text(target))
+        for source, target, answer in zip(sources, targets, answers, strict=True)
     ]
 
 

@@ -1,6 +1,10 @@
-"""A run's folder: its recipe, its figures a line each, and checkpoints that a kill at any moment cannot spoil.
+"""A run's folder: its recipe, its examples and checkpoints, none of which a kill at any moment can spoil.
 
-RUN/recipe.json · RUN/metrics.jsonl · RUN/checkpoints/step-00001200/{model in the published layout, training_state.pt}
+RUN/recipe.json · RUN/data/{tokenizer, train, valid, figures.json} · RUN/metrics.jsonl · RUN/best.json · RUN/lock ·
+RUN/checkpoints/step-00001200/{model in the published layout, training_state.pt}
+
+Whatever has its final name is whole: it is written under a name with a leading dot and renamed, and renamed back
+before it is removed. Only metrics.jsonl grows in place; a line cut short is no line.
 """
 
 from __future__ import annotations
@@ -8,26 +12,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
-
-from bartleby.backends.pytorch.heads import ConditionalGeneration
 from bartleby.documents import write_whole
 from bartleby.errors import CheckpointError, OptionError, raise_all
-from bartleby.tokenization.base import PreTrainedTokenizer
 
-if TYPE_CHECKING:
-    from bartleby.training.trainer import Trainer
-
-CHECKPOINTS_KEPT = 2
 RECIPE = "recipe.json"
 BEST = "best.json"
 STATE = "training_state.pt"
+LOCK = "lock"
+CHECKPOINTS = "checkpoints"
+STEPS = "steps"
 
 
 def runs_folder() -> Path:
@@ -42,12 +41,24 @@ def checkpoint_of(name: str) -> str:
     Raises: CheckpointError if the run has none yet.
     """
     folder = RunFolder(Path(name).expanduser())
-    if not (folder.path / RECIPE).is_file():
+    if not folder.is_run:
         return name
     found = folder.best or next(reversed(folder.checkpoints()), None)
     if found is None:
         raise CheckpointError(f"{name} must be a run with a checkpoint, but has none yet. Train it first.")
     return str(found)
+
+
+def run_and_step(name: str) -> tuple[RunFolder, int] | None:
+    """The run that `name` is, or is a checkpoint of, and after which step; None for any other name."""
+    path = Path(checkpoint_of(name)).expanduser().resolve()
+    run = RunFolder(path.parent.parent)
+    return (run, step_of(path)) if path in run.checkpoints() and run.is_run else None
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step after which a checkpoint was written, which is its name."""
+    return int(checkpoint.name.removeprefix("step-"))
 
 
 class RunFolder:
@@ -57,27 +68,29 @@ class RunFolder:
         self.path = path
 
     @property
+    def is_run(self) -> bool:
+        """Whether a run was started here."""
+        return (self.path / RECIPE).is_file()
+
+    @property
     def recipe(self) -> dict[str, Any] | None:
         """What the run was started with; None before it is."""
-        try:
-            recipe: dict[str, Any] = json.loads((self.path / RECIPE).read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as fault:
-            raise CheckpointError(f"{self.path / RECIPE} cannot be read: {fault}. Choose another run folder.") from None
-        return recipe
+        return self._document(RECIPE, "Choose another run folder.")
 
     def settle(self, recipe: Mapping[str, Any]) -> None:
         """Start a run of this recipe, or take one up that was started with the same.
 
+        The number of steps may be None, where it is not known yet: then that of an earlier start counts.
         Raises: OptionError naming every field that differs.
         """
         wanted: dict[str, Any] = json.loads(json.dumps(recipe))  # as it is read back: tuples become lists
         earlier = self.recipe
         if earlier is None:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path / RECIPE, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
+            self._write(RECIPE, wanted)
             return
+        if None in (wanted.get(STEPS), earlier.get(STEPS)):
+            wanted[STEPS] = earlier.get(STEPS)
         faults = [
             f"`{name}` is {wanted.get(name)!r} here, but {earlier.get(name)!r} there."
             for name in sorted(earlier.keys() | wanted.keys())
@@ -87,74 +100,142 @@ class RunFolder:
             OptionError, faults, f"{self.path} holds a run of another recipe; choose another run folder, or its own"
         )
 
-    @property
-    def metrics(self) -> Path:
-        """The file of figures."""
-        return self.path / "metrics.jsonl"
+    def settle_steps(self, steps: int) -> None:
+        """Fix the number of steps, for the learning rate falls towards the last one."""
+        self._write(RECIPE, {**(self.recipe or {}), STEPS: steps})
 
-    def log(self, figures: Mapping[str, Any]) -> None:
-        """Append one line of figures."""
-        with self.metrics.open("ab+") as file:
-            if file.tell() and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
-                file.write(b"\n")  # a kill cut the last line short
-            file.write(json.dumps(dict(figures), ensure_ascii=False).encode() + b"\n")
+    def lock(self) -> Lock:
+        """Keep other processes from training in this folder.
 
-    def figures(self, kind: str) -> list[dict[str, Any]]:
-        """The lines of one kind logged so far; one that a kill cut short is left out."""
-        figures = []
-        for line in self.metrics.read_text("utf-8").splitlines() if self.metrics.exists() else []:
-            with suppress(json.JSONDecodeError):
-                figures.append(json.loads(line))
-        return [figure for figure in figures if figure["kind"] == kind]
+        Raises: OptionError if one does.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        return Lock(self.path / LOCK)
+
+    def prepared(self, prepare: Callable[[Path], Mapping[str, Any]]) -> tuple[Path, dict[str, Any] | None]:
+        """The folder of the examples, made by `prepare` unless they were before; and the figures, if it was made."""
+        target = self.path / "data"
+        if target.exists():
+            return target, None
+        for leftover in self.path.glob(".data.*"):
+            shutil.rmtree(leftover)
+        draft = self.path / f".data.{os.getpid()}"
+        draft.mkdir()
+        try:
+            figures = dict(prepare(draft))
+            (draft / "figures.json").write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            draft.replace(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return target, figures
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints, oldest first."""
-        return sorted((self.path / "checkpoints").glob("step-*"))
+        return sorted((self.path.resolve() / CHECKPOINTS).glob("step-*"))
+
+    def checkpoint(self, step: int) -> Path:
+        """Where the checkpoint after `step` lies, or would."""
+        return self.path / CHECKPOINTS / f"step-{step:08d}"
 
     @property
     def best(self) -> Path | None:
         """The checkpoint that measured best; None if none was measured, or it is gone."""
-        try:
-            step = json.loads((self.path / BEST).read_text("utf-8"))["step"]
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as fault:
-            raise CheckpointError(f"{self.path / BEST} cannot be read: {fault}. Delete it.") from None
-        return next((path for path in self.checkpoints() if path.name == f"step-{step:08d}"), None)
+        found = self.best_figure
+        path = None if found is None else self.checkpoint(found["step"]).resolve()
+        return path if path in self.checkpoints() else None
 
-    def save(self, trainer: Trainer, model: ConditionalGeneration, tokenizer: PreTrainedTokenizer) -> Path:
-        """Write a checkpoint under a temporary name, rename it, and remove all but the newest ones."""
-        target = self.path / "checkpoints" / f"step-{trainer.step:08d}"
-        if target.exists():  # nothing was learnt since
-            return target
+    @property
+    def best_figure(self) -> dict[str, Any] | None:
+        """`step`, `metric` and `value` of the best validation."""
+        return self._document(BEST, "Delete it.")
+
+    def note_best(self, step: int, metric: str, value: float) -> None:
+        """Say that the checkpoint after `step`, which must be there, is the best."""
+        self._write(BEST, {"step": step, "metric": metric, "value": value})
+
+    def save(self, step: int, write: Callable[[Path], None], keep: int) -> Path:
+        """Let `write` fill a checkpoint's folder; of older ones only the newest and the best stay, `keep` in all."""
+        target = self.checkpoint(step)
         draft = target.with_name(f".{target.name}.{os.getpid()}")
+        shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         try:
-            model.save_pretrained(draft)
-            tokenizer.save_pretrained(draft)
-            torch.save(trainer.state(), draft / STATE)
+            write(draft)
             draft.replace(target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        self._tidy()
+        self.tidy(keep)
         return target
 
-    def restore(self, trainer: Trainer, model: ConditionalGeneration) -> bool:
-        """Put the newest checkpoint back into `model` and `trainer`; False if there is none."""
+    def newest_state(self) -> dict[str, Any] | None:
+        """The training state of the newest checkpoint; None if there is none.
+
+        Raises: CheckpointError if it cannot be read.
+        """
+        import torch
+
         found = self.checkpoints()
         if not found:
-            return False
+            return None
         try:
-            state = torch.load(found[-1] / STATE, weights_only=True)
-        except (OSError, RuntimeError, UnpicklingError):
+            state: dict[str, Any] = torch.load(found[-1] / STATE, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, UnpicklingError, EOFError):
             raise CheckpointError(
                 f"{found[-1]} cannot be resumed: its {STATE} is missing or damaged. Delete it to resume an older one."
             ) from None
-        model.load_state_dict(type(model).from_pretrained(found[-1]).state_dict())
-        trainer.restore(state)
-        return True
+        return state
 
-    def _tidy(self) -> None:
-        """Only the newest checkpoints stay, and no draft that a kill left behind."""
-        for leftover in [*self.checkpoints()[:-CHECKPOINTS_KEPT], *(self.path / "checkpoints").glob(".step-*")]:
+    def tidy(self, keep: int) -> None:
+        """Remove all checkpoints but the newest `keep` and the best, and what a kill left half done."""
+        best = self.best
+        for old in self.checkpoints()[:-keep]:
+            if old != best:
+                # Half removed it would still look like a checkpoint.
+                old.replace(old.with_name(f".{old.name}.removed"))
+        for leftover in (self.path / CHECKPOINTS).glob(".step-*"):
             shutil.rmtree(leftover)
+
+    def _document(self, name: str, remedy: str) -> dict[str, Any] | None:
+        try:
+            document = json.loads((self.path / name).read_text("utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValueError as fault:
+            raise CheckpointError(f"{self.path / name} cannot be read: {fault}. {remedy}") from None
+        if not isinstance(document, dict):
+            raise CheckpointError(f"{self.path / name} cannot be read: it is no object. {remedy}")
+        return document
+
+    def _write(self, name: str, document: Mapping[str, Any]) -> None:
+        write_whole(self.path / name, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+class Lock:
+    """A file that one process holds; the system lets go of it when the process ends, however it does.
+
+    Where there are no such locks (Windows) nobody is kept out.
+    Raises: OptionError if another process holds it, with the number of that.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._release = weakref.finalize(self, os.close, self._file)
+        try:
+            import fcntl
+        except ImportError:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._file, 32).decode(errors="replace").strip() or "unknown"
+            self._release()
+            raise OptionError(
+                f"{path.parent} must not be trained in twice at once, but process {holder} does. "
+                "Wait for it, stop it, or choose another run folder."
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.write(self._file, f"{os.getpid()}\n".encode())
+
+    def release(self) -> None:
+        """Let others train."""
+        self._release()
