@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from bartleby.errors import DataError
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizer
 from bartleby.tokenization.byte_level import BartTokenizer, BlenderbotTokenizer
@@ -47,6 +48,11 @@ def test_a_sample_is_the_same_each_time_and_all_there_is_if_few(tmp_path: Path) 
     assert first == second != [[number] for number in range(5)]
     assert write_sample(tmp_path / "c", rows, 50) == 20
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "all", "b", "c"]
+
+
+def test_nothing_to_measure_on_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no example to measure on"):
+        write_sample(tmp_path / "valid", [], 5)
 
 
 def test_chunks_leave_nothing_out() -> None:

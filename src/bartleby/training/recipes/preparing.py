@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bartleby.errors import OptionError, raise_all
+from bartleby.errors import DataError, OptionError, raise_all
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.recipes.recipe import Recipe, sampled
 from bartleby.training.store import Examples, ExampleWriter, Row
@@ -80,10 +80,19 @@ def write_examples(folder: Path, rows: Iterable[Mapping[str, Row]]) -> int:
 
 
 def write_sample(folder: Path, rows: Iterable[Mapping[str, Row]], count: int) -> int:
-    """As `write_examples`, at most `count` of them drawn once; all are on disk for a moment, never in memory."""
+    """As `write_examples`, at most `count` of them drawn once; all are on disk for a moment, never in memory.
+
+    Raises: DataError if there is none.
+    """
     whole = folder.with_name(f"{folder.name}-whole")
-    write_examples(whole, rows)
+    refuse_none(write_examples(whole, rows))
     sample = sampled(Examples.open(whole), count)
     sample.save(folder)
     shutil.rmtree(whole)
     return len(sample)
+
+
+def refuse_none(examples: int) -> None:
+    """Raises: DataError if there is nothing to measure on."""
+    if not examples:
+        raise DataError("There is no example to measure on. Check the validation corpora and the length limits.")

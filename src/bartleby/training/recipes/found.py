@@ -1,0 +1,89 @@
+"""How often the answer that a model finds is right, and how many of its words are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bartleby.measure.overlap import answers
+from bartleby.training.collation import Batches
+from bartleby.training.objectives.spans import SpanLoss, span_logits
+from bartleby.training.recipes.answer import SpanCollation
+from bartleby.training.records import Question
+
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AnswerFigures:
+    """Measures the objective's model on questions and the windows over their contexts; a `Setup`'s `measure`."""
+
+    objective: SpanLoss
+    windows: SpanCollation
+    questions: Sequence[Question]
+    answer_tokens: int
+    """Longer answers are not considered."""
+    batch_tokens: int
+
+    def __call__(self, count: int | None = None) -> dict[str, float]:
+        """On the first `count` questions, or on all: the loss a window, exact match and F1."""
+        questions = self.questions[:count]
+        training = self.objective.training
+        self.objective.eval()
+        try:
+            with torch.no_grad():
+                losses, texts = self._answered(questions)
+        finally:
+            self.objective.train(training)
+        means = answers(texts, [[one.text for one in question.answers] or [""] for question in questions])
+        figures = {"exact_match": means.exact_match, "f1": means.f1}
+        return {"loss": float(np.mean(losses)), **figures, "examples": len(questions), "windows": len(losses)}
+
+    def _answered(self, questions: Sequence[Question]) -> tuple[list[float], list[str]]:
+        """The loss of every window, and for each question the words that score highest in any of its windows.
+
+        That there are none is an answer only if some question has none.
+        """
+        best = [("", -np.inf)] * len(questions)
+        none = np.full(len(questions), np.inf)
+        losses = []
+        for number, row, loss, (starts, ends) in self._scored(len(questions)):
+            losses.append(loss)
+            opened, closed = (self.windows.examples.row(name, row) for name in ("starts", "ends"))
+            first, last, score = best_span(starts, ends, np.flatnonzero(opened >= 0), self.answer_tokens)
+            text = questions[number].context[int(opened[first]) : int(closed[last])].strip()
+            best[number] = max(best[number], (text, score), key=lambda found: found[1])
+            none[number] = min(none[number], float(starts[0] + ends[0]))
+        may_be_none = any(not question.answers for question in questions)
+        return losses, [
+            "" if may_be_none and nothing > score else text
+            for (text, score), nothing in zip(best, none.tolist(), strict=True)
+        ]
+
+    def _scored(self, count: int) -> Iterator[tuple[int, int, float, tuple[Scores, Scores]]]:
+        """Question, window, loss and scores of every window over the first `count` questions."""
+        numbers = self.windows.examples.padded("question", np.arange(len(self.windows.examples)), 0)[0].reshape(-1)
+        rows = np.flatnonzero(numbers < count)
+        chosen = replace(self.windows, examples=self.windows.examples.take(rows))
+        lengths = chosen.lengths()
+        for batch in Batches(lengths, chosen, max(self.batch_tokens, int(lengths.max(initial=1))), seed=0).once():
+            loss = float(self.objective(batch, batch)["likelihood"])
+            starts, ends = (scores.cpu().numpy() for scores in span_logits(self.objective.model, batch))
+            for place, row in enumerate(rows[batch.arrays["window"]].tolist()):
+                yield int(numbers[row]), row, loss, (starts[place], ends[place])
+
+
+def best_span(starts: Scores, ends: Scores, inside: npt.NDArray[np.int64], longest: int) -> tuple[int, int, float]:
+    """The first and the last of the tokens `inside` that together score highest, at most `longest` tokens apart.
+
+    Shapes: starts and ends (s,), inside (n,), which follow one another.
+    """
+    table = starts[inside][:, None] + ends[inside][None, :]  # (n, n)
+    lengths = np.arange(len(inside))[None, :] - np.arange(len(inside))[:, None] + 1
+    table = np.where((lengths >= 1) & (lengths <= longest), table, -np.inf)
+    first, last = np.unravel_index(int(table.argmax()), table.shape)
+    return int(inside[first]), int(inside[last]), float(table[first, last])
