@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +11,15 @@ import torch
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import OptionError
 from bartleby.training.cadence import RunOptions
+from bartleby.training.journal import Journal
 from bartleby.training.recipes.recipe import ModelOptions
 from bartleby.training.run import Run
 from bartleby.training.runs import RunFolder
 from bartleby.training.stages import read_stages
+from tests.training.run_together import STEPS, STOPPED
 from tests.training.tiny import quiet, tiny_recipe, tiny_run, tiny_training
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def losses(run: Run) -> list[float]:
@@ -226,3 +233,46 @@ def test_passes_over_the_data_become_steps_once(corpora: Path, tmp_path: Path) -
 def test_exactly_one_length_is_asked_for(corpora: Path, tmp_path: Path, options: dict[str, float]) -> None:
     with pytest.raises(OptionError, match="Exactly one of `steps`, `epochs` and `minutes`"):
         Run(tiny_recipe(corpora), tiny_training(3 if options else None), RunOptions(**options), tmp_path, quiet)  # type: ignore[arg-type]
+
+
+# ---- two processes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def together(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run of two processes and what each saw."""
+    folder = tmp_path_factory.mktemp("together")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    ran = subprocess.run(
+        [*launcher, "-m", "tests.training.run_together", str(corpora), str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return folder
+
+
+def test_two_processes_take_the_steps_of_one(together: Path, corpora: Path, tmp_path: Path) -> None:
+    # What is dropped depends on the part of a batch: one process cuts it into as many parts as two do.
+    alone = Run(tiny_recipe(corpora), tiny_training(STEPS, accumulation=2), RunOptions(), tmp_path, quiet)
+    wanted = losses(alone)
+    one, other = (json.loads((together / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert one["losses"] == other["losses"]
+    first, second = one["losses"]
+    assert (len(first), len(second)) == (STOPPED, STEPS - STOPPED)  # one of both was asked to stop, and both did
+    assert first + second == pytest.approx(wanted, rel=1e-5)
+    assert one["perplexity"] == other["perplexity"] == pytest.approx(alone.validate()["perplexity"], rel=1e-4)
+
+
+def test_of_two_processes_one_writes_and_speaks(together: Path) -> None:
+    one, other = (json.loads((together / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert other["told"] == []
+    assert any(line.startswith("16 dialogues gave 40 examples") for line in one["told"])
+    assert f"Going on after step {STOPPED} of {STEPS}." in one["told"]
+    journal = Journal(together / "run")
+    assert [line["step"] for line in journal.figures("step")] == list(range(1, STEPS + 1))
+    assert [line["processes"] for line in journal.figures("start")] == [2, 2]
+    assert one["last"] == other["last"] == f"step-{STEPS:08d}"

@@ -18,6 +18,8 @@ FIRST_NAMES = {"optimizer_name": "optimizer"}
 PREFIXES = ("optimizer_", "chat_", "model_")
 """How the first trainer's recipe.json named what has the bare name today."""
 
+OF_A_LINE = ("kind", "time", "dialogues")
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -68,7 +70,7 @@ def own_stage(run: RunFolder, step: int) -> Stage:
         name=run.path.resolve().name,
         kind=recipe.get("kind", "chat"),
         recipe=in_todays_names(recipe),
-        data={"records": data.get("dialogues", {}), **data},
+        data={"records": data.get("dialogues", {}), **{name: data[name] for name in data if name not in OF_A_LINE}},
         step=step,
         minutes=round(sum(line["seconds"] for line in taken) / 60, 1),
         examples=sum(line["examples"] for line in seen),
