@@ -39,7 +39,10 @@ class Batch:
     def tokens(self) -> int:
         """Tokens of sources and targets, padding left out."""
         labels = self.arrays.get("labels")
-        counted = 0 if labels is None or labels.ndim != 2 else int((labels != IGNORED_LABEL).sum())
+        if labels is None or labels.ndim != 2 or labels.dtype.kind != "i":  # numbers and classes are no tokens
+            counted = 0
+        else:
+            counted = int((labels != IGNORED_LABEL).sum())
         return counted + (int(self.arrays["attention_mask"].sum()) if "attention_mask" in self.arrays else 0)
 
     def part(self, index: int, parts: int) -> Batch:

@@ -156,6 +156,7 @@ def test_batches_hold_labels_as_the_published_loss_wants_them() -> None:
     batch = collation(np.arange(3), np.random.default_rng(0))
     assert batch.arrays["labels"].tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     assert batch.arrays["labels"].dtype == np.float32
+    assert batch.tokens == 9  # of texts alone: these labels are no tokens
     assert batch.arrays["input_ids"].tolist() == [[0, 5, 2, 1], [0, 2, 1, 1], [0, 6, 7, 2]]
 
 
