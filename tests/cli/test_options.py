@@ -68,7 +68,7 @@ def test_every_field_has_a_flag_with_help_limits_and_default() -> None:
     assert "Of products: no or bf16." in text
     assert "[default: (bf16)]" in text
     assert "[default: (0.9 0.98)]" in text
-    assert "[default: (must be given)]" in text
+    assert "What to learn from. Must be given." in text
     assert "--no-shuffle" in text
     assert "Corpus to do without. Repeatable." in text
     assert "The learning" in text  # the heading of the panel

@@ -79,7 +79,7 @@ def _flag(field: Field) -> inspect.Parameter:
     names = [f"{field.flag}/--no-{field.flag[2:]}"] if kind is bool else [field.flag]
     declared = typer.Option(
         *names,
-        help=_help(facts, several) if facts is not None else None,
+        help=_help(facts, several, field.required) if facts is not None else None,
         metavar=None if kind is bool else (facts and facts.metavar) or METAVARS.get(kind),
         show_default=_shown(field),
         rich_help_panel=field.panel,
@@ -89,10 +89,10 @@ def _flag(field: Field) -> inspect.Parameter:
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _help(facts: Facts, several: type | None) -> str:
+def _help(facts: Facts, several: type | None, required: bool) -> str:
     *others, last = facts.choices or ("",)
     told = f"{facts.help.removesuffix('.')}: {', '.join(others)} or {last}." if others else facts.help
-    return f"{told} Repeatable." if several is list else told
+    return f"{told}{' Repeatable.' if several is list else ''}{' Must be given.' if required else ''}"
 
 
 def _asked(kind: Any) -> tuple[Any, type | None]:
@@ -108,13 +108,11 @@ def _asked(kind: Any) -> tuple[Any, type | None]:
 def _shown(field: Field) -> str | bool:
     """The default as the help shows it; typer itself sees None."""
     default = field.field.default
-    if field.required:
-        return "must be given"
     if isinstance(default, bool):
         return "yes" if default else False
     if isinstance(default, tuple):
         return " ".join(map(str, default)) or False
-    return False if default in (None, "") else str(default)
+    return False if default in (None, "", REQUIRED) else str(default)
 
 
 # ---- options -----------------------------------------------------------------------------------------------------

@@ -1,96 +1,123 @@
-"""`bartleby train`: learn a chat model, and make a finished run into a checkpoint to ship."""
+"""`bartleby train`: a command for each kind of training, and what becomes of a run afterwards."""
 
 from __future__ import annotations
 
+import inspect
 import signal
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from bartleby.cli.progress import Progress, say
-from bartleby.errors import OptionError, need_extra
+from bartleby.cli.options import build_options, flags_of, given_options
+from bartleby.cli.progress import Progress, is_main_process, say
+from bartleby.errors import need_extra
+from bartleby.training.cadence import RunOptions
+from bartleby.training.options import Options, option
+from bartleby.training.recipes import RECIPES
+from bartleby.training.recipes.recipe import DataOptions, ModelOptions, Recipe
+from bartleby.training.settings import TrainingOptions
 
 if TYPE_CHECKING:
-    from bartleby.training.chat_run import ChatRun
+    from bartleby.training.run import Run
 
-app = typer.Typer(no_args_is_help=True, help="Train models of your own.")
+app = typer.Typer(no_args_is_help=True, help="Train models of your own; `docs/training.md` tells how.")
 
-VALIDATION_SECONDS = 600
-QUICK_VALIDATION = 500
-"""Replies measured on the way; at the end it is all that the run keeps."""
+RESUMING = (
+    "Prints where the model is. A run that was stopped, in whatever way, goes on from its last checkpoint when the "
+    "same command is given again."
+)
 
 
-@app.command()
-def chat(
-    data: Annotated[Path, typer.Option(metavar="FOLDER", help="NAME.train.jsonl and NAME.valid.jsonl, or .xz, .gz.")],
-    run_dir: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where the run lives; the same again takes it up.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Batches to learn from.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(metavar="M", help="As many batches as take this long, as measured at the start.")
-    ] = None,
-    leave_out: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Corpus to do without.")] = None,
-    validation: Annotated[str | None, typer.Option(metavar="NAME", help="Corpus to measure on; else all.")] = None,
-    on_bad_record: Annotated[str, typer.Option(metavar="HOW", help="stop or skip.")] = "stop",
-    batch_tokens: Annotated[int, typer.Option(metavar="N", help="Places in a batch, padding included.")] = 5000,
-    learning_rate: Annotated[float, typer.Option(metavar="X", help="The highest, for all but matrices.")] = 2e-3,
-    matrix_rate: Annotated[float, typer.Option(metavar="X", help="The highest, for matrices in layers.")] = 4e-3,
-    warmup_steps: Annotated[int, typer.Option(metavar="N", help="Batches until it is reached.")] = 200,
-    optimizer: Annotated[str, typer.Option(metavar="NAME", help="muon or adamw.")] = "muon",
-    precision: Annotated[str, typer.Option(metavar="NAME", help="bf16 or no.")] = "bf16",
-    change: Annotated[
-        list[str] | None, typer.Option(metavar="FIELD=VALUE", help="Field of the model's config, such as d_model=512.")
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Decides the weights and the order.")] = 0,
-    checkpoint_minutes: Annotated[float, typer.Option(metavar="M", help="Between two checkpoints.")] = 5,
-    export: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="When done, as `bartleby train export` to here.")
-    ] = None,
-) -> None:
-    """Train a chat model on a folder of dialogues; prints where it is.
+@dataclass(frozen=True)
+class PlaceOptions(Options):
+    """Where a run leaves what it makes."""
 
-    A run that was stopped, in whatever way, goes on from its last checkpoint when the same command is given again.
-    """
-    need_extra("train", "Training")
-    from bartleby.training.chat_run import PRESET, ChatRun, ChatRunOptions
-    from bartleby.training.pace import steps_in
+    subject: ClassVar[str] = "The command's options"
+
+    run_dir: Path | None = option(None, "Where the run lives; else in the user's cache, by its kind.", metavar="FOLDER")
+    export: Path | None = option(None, "When done, as `bartleby train export` to here.", metavar="FOLDER")
+
+
+OWN_FLAGS = (
+    inspect.Parameter(
+        "config",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[
+            Path | None,
+            typer.Option(
+                metavar="FILE",
+                help="YAML with these options by name, such as `learning_rate: 0.001`; flags override it.",
+                rich_help_panel=PlaceOptions.subject,
+            ),
+        ],
+    ),
+    inspect.Parameter(
+        "dry_run",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[
+            bool,
+            typer.Option(
+                "--dry-run",
+                help="Tell what would be done, with a first batch and the memory it takes; nothing stays.",
+                rich_help_panel=PlaceOptions.subject,
+            ),
+        ],
+    ),
+)
+
+
+def command_of(recipe: type[Recipe]) -> Callable[..., None]:
+    """The command that trains with a recipe; its flags are the fields of the options."""
+    classes = (recipe.own, DataOptions, ModelOptions, TrainingOptions, RunOptions, PlaceOptions)
+
+    def command(config: Path | None, dry_run: bool, **flags: Any) -> None:
+        need_extra("train", "Training")
+        own, data, model, training, run, place = build_options(classes, given_options(classes, flags, config))
+        train(recipe(own, model, data, training.seed), training, run, place, dry_run)
+
+    command.__signature__ = inspect.Signature([*flags_of(classes), *OWN_FLAGS])  # type: ignore[attr-defined]
+    return command
+
+
+for _kind, _recipe in RECIPES.items():
+    app.command(_kind, help=f"{inspect.getdoc(_recipe)}\n\n{RESUMING}")(command_of(_recipe))
+
+
+def train(recipe: Recipe, training: TrainingOptions, options: RunOptions, place: PlaceOptions, dry_run: bool) -> None:
+    """Take a run to its end, or only tell of it."""
+    if dry_run:
+        from bartleby.cli.plan import plan_of
+
+        if is_main_process():
+            print("\n".join(plan_of(recipe, training, options, say)))
+        return
+    from bartleby.training.run import Run
     from bartleby.training.runs import runs_folder
-    from bartleby.training.settings import TrainingOptions
 
-    path = run_dir or runs_folder() / PRESET
+    path = place.run_dir or runs_folder() / recipe.kind
+    with closing(Run(recipe, training, options, path, say)) as run:
+        best = follow(run)
+        if run.is_main:
+            print(best if place.export is None else export_to(path, place.export))
 
-    def options_for(count: int) -> ChatRunOptions:
-        training = TrainingOptions(
-            steps=count,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            matrix_rate=matrix_rate,
-            warmup_steps=warmup_steps,
-            precision=precision,
-            seed=seed,
-        )
-        return ChatRunOptions(
-            data=data,
-            training=training,
-            batch_tokens=batch_tokens,
-            leave_out=tuple(leave_out or ()),
-            validation=validation,
-            on_bad_record=on_bad_record,  # type: ignore[arg-type]
-            changes=tuple(change or ()),
-        )
 
-    if (steps is None) == (minutes is None):
-        raise OptionError("Exactly one of `--steps` and `--minutes` must be given, but both or none were.")
-    count = steps if steps is not None else steps_in(minutes or 0.0, options_for(1), path, say)
-    run = ChatRun(options_for(count), path, say)
-    last = follow(run, checkpoint_minutes * 60)
-    print(last if export is None else export_to(path, export))
+def follow(run: Run) -> Path:
+    """Take the steps that are left; returns the best checkpoint."""
+    with stop_signals() as received, Progress(run.trainer.step, run.trainer.steps, run.is_main) as progress:
+        for report in run.steps(lambda: bool(received)):
+            progress.show(report)
+    if run.trainer.step < run.trainer.steps and not run.is_impatient:
+        run.save()
+        run.tell(f"Stopped after step {run.trainer.step}, which is saved. The same command goes on from there.")
+        raise typer.Exit(128 + (received or [signal.SIGTERM])[0])  # of several processes perhaps another was told
+    return run.finish()
 
 
 @app.command("export")
@@ -98,7 +125,7 @@ def export_run(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     target: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the checkpoint goes.")],
 ) -> None:
-    """Make the newest checkpoint of a run one to ship: float16, with a measured model card; prints where it is."""
+    """Make the best checkpoint of a run one to ship: float16, with a measured model card; prints where it is."""
     need_extra("train", "Exporting a run")
     print(export_to(run_dir, target))
 
@@ -110,37 +137,14 @@ def export_to(run: Path, target: Path) -> Path:
     return export_run(run, target, say)
 
 
-def follow(run: ChatRun, checkpoint_seconds: float) -> Path:
-    """Take the steps that are left, with checkpoints and figures on the way; returns the last checkpoint."""
-    saved = validated = time.monotonic()
-    with stop_signals() as stopped, Progress(run.trainer.step, run.options.training.steps) as progress:
-        for report in run.steps():
-            progress.show(report)
-            now = time.monotonic()
-            if stopped:
-                run.save()
-                say(f"Stopped after step {report.step}, which is saved. The same command goes on from there.")
-                raise typer.Exit(128 + stopped[0])
-            if now - saved >= checkpoint_seconds:
-                run.save()
-                saved = now
-            if now - validated >= VALIDATION_SECONDS:
-                figure = run.validate(QUICK_VALIDATION)
-                say(
-                    f"Validation perplexity after step {report.step}: {figure.value:.2f} on {QUICK_VALIDATION} replies."
-                )
-                validated = now
-    last = run.save()
-    say(f"Validation perplexity: {run.validate().value:.2f}.")
-    return last
-
-
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM, collected instead of obeyed, so that a step is never cut in two."""
+    """Ctrl-C and SIGTERM, collected instead of obeyed, so that no step is cut in two; a second Ctrl-C is obeyed."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
         received.append(number)
 
     former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
