@@ -8,8 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-import torch
-
 from bartleby.training.cadence import RunOptions
 from bartleby.training.run import Run
 from tests.training.tiny import quiet, tiny_recipe, tiny_training
@@ -27,7 +25,6 @@ def learn(data: Path, folder: Path, dies_at: int = 0) -> None:
 
     What was touched is noted beside the folder.
     """
-    torch.set_num_threads(1)
     touched: list[str] = []
 
     def watch(event: str, arguments: tuple[object, ...]) -> None:

@@ -14,10 +14,13 @@ import torch
 
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.family.config import BlenderbotConfig
+from bartleby.training.cadence import RunOptions
 from bartleby.training.collation import Batch
 from bartleby.training.objectives.likelihood import TargetLoss
+from bartleby.training.run import Run
 from bartleby.training.settings import TrainingOptions
 from bartleby.training.trainer import Trainer
+from tests.training.tiny import quiet, tiny_recipe, tiny_training
 
 SIZES = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
 HEADS = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
@@ -77,6 +80,20 @@ def result(training: Trainer, losses: list[float]) -> dict[str, Any]:
     return {"losses": losses, "weights": training.state()["parameters"], "averages": averages}
 
 
+def begin_run(data: Path, folder: Path, stop: int | None = None, **places: Any) -> dict[int, float]:
+    """A run with a folder, taken up or begun, until the step `stop`; returns the losses of all its steps."""
+    training = tiny_training(6, optimizer="adamw", ema_decay=0.9, **places)
+    options = RunOptions(checkpoint_steps=2, validation_steps=3, quick_validation=8, plot=False)
+    run = Run(tiny_recipe(data), training, options, folder, quiet)
+    for _ in run.steps(stopped=lambda: run.trainer.step == stop):
+        pass
+    if run.trainer.step == stop:
+        run.close()
+    else:
+        run.finish()
+    return {line["step"]: line["loss"] for line in run.journal.figures("step")}
+
+
 def _save(training: Trainer, value: Any, path: Path) -> None:
     if training.accelerator.is_main_process:
         torch.save(value, path)
@@ -91,6 +108,7 @@ def main(folder: Path) -> None:
         "divided, taken up": second_half(SHARDED, folder / "one.pt"),
         "drawing": whole_run(DRAWING, **DROPS),
     }
+    begin_run(folder / "corpora", folder / "run", stop=5, sharding="full")
     last = trainer(SHARDED)
     list(last.run())
     with last.whole_model() as model:

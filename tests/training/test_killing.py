@@ -1,12 +1,9 @@
 """A trainer killed at any moment leaves nothing that will not load, and goes on as if nothing had happened."""
 
 import json
-import multiprocessing
 import time
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +14,7 @@ from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.training.journal import Journal
 from bartleby.training.runs import STATE, RunFolder
 from tests.training.killed_run import CHECKPOINT_STEPS, learn
-
-if "forkserver" not in multiprocessing.get_all_start_methods():
-    pytest.skip("processes that end by SIGKILL are POSIX's", allow_module_level=True)
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.training.killed_run"])  # imports take longer than a run
+from tests.training.processes import start
 
 KINDS = ("at any time", "at any touch of the disk", "while saving")
 QUICK, MOMENTS = 3, 20
@@ -37,20 +29,12 @@ class Unbroken:
     touched: list[str]
 
 
-def start(*arguments: Any) -> ForkServerProcess:
-    process = CONTEXT.Process(target=learn, args=arguments)
-    process.start()
-    return process
-
-
 @pytest.fixture(scope="module")
 def unbroken(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
     folder = tmp_path_factory.mktemp("unbroken") / "run"
-    warm = CONTEXT.Process(target=int)  # what the server imports first is not part of a run's life
-    warm.start()
-    warm.join()
+    start(int).join()  # what is imported first is no part of a run's life
     started = time.monotonic()
-    process = start(corpora, folder)
+    process = start(learn, corpora, folder)
     process.join()
     assert process.exitcode == 0
     touched = json.loads(folder.with_suffix(".touched.json").read_text())
@@ -65,13 +49,13 @@ def figures(folder: Path, kind: str, name: str) -> dict[int, float]:
 def kill(kind: str, draw: float, corpora: Path, folder: Path, unbroken: Unbroken) -> None:
     """Start a run and let it die at the moment that `draw`, between 0 and 1, falls on."""
     if kind == "at any time":
-        process = start(corpora, folder)
+        process = start(learn, corpora, folder)
         time.sleep(draw * unbroken.seconds)
         process.kill()
     else:
         wanted = "" if kind == "at any touch of the disk" else "/.step-"
         places = [number for number, path in enumerate(unbroken.touched, start=1) if wanted in path]
-        process = start(corpora, folder, places[int(draw * len(places))])
+        process = start(learn, corpora, folder, places[int(draw * len(places))])
     process.join()
 
 
@@ -90,7 +74,7 @@ def test_a_run_killed_at_a_random_moment(moment: int, corpora: Path, tmp_path: P
     saved = int(run.checkpoints()[-1].name.removeprefix("step-")) if run.checkpoints() else 0
     assert taken - saved <= CHECKPOINT_STEPS
 
-    process = start(corpora, folder)
+    process = start(learn, corpora, folder)
     process.join()
     assert process.exitcode == 0
     assert figures(folder, "step", "loss") == figures(unbroken.folder, "step", "loss")

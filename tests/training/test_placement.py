@@ -13,11 +13,28 @@ from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.training.averages import Averages
 from bartleby.training.collation import Batch
 from bartleby.training.devices import accelerator_for
+from bartleby.training.journal import Journal
 from bartleby.training.objectives import Objective
 from bartleby.training.placement import Placement
-from tests.training.several_processes import DRAWING, DROPS, MUON, OPTIONS, SPLIT, second_half, whole_run
+from bartleby.training.runs import RunFolder
+from tests.training.processes import launch
+from tests.training.several_processes import (
+    DRAWING,
+    DROPS,
+    MUON,
+    OPTIONS,
+    SPLIT,
+    begin_run,
+    main,
+    second_half,
+    whole_run,
+)
+from tests.training.tiny import write_corpora
 
 ROOT = Path(__file__).resolve().parents[2]
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+ACCELERATE = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+ACCELERATE += ["--mixed_precision", "no", "--dynamo_backend", "no"]
 
 
 class Sum(Objective):
@@ -52,22 +69,18 @@ def test_one_process_looks_at_the_model_that_it_trains() -> None:
 # ---- two processes ---------------------------------------------------------------------------------------------------
 
 
+def begun(folder: Path) -> Path:
+    """A folder with what one process did before."""
+    whole_run(OPTIONS, folder / "one.pt")
+    write_corpora(folder / "corpora")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Holds what two processes found."""
-    folder = tmp_path_factory.mktemp("processes")
-    whole_run(OPTIONS, folder / "one.pt")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    ran = subprocess.run(
-        [*launcher, "-m", "tests.training.several_processes", str(folder)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert ran.returncode == 0, ran.stderr
+    folder = begun(tmp_path_factory.mktemp("processes"))
+    assert launch(2, main, folder) == [0, 0]
     return folder
 
 
@@ -113,3 +126,25 @@ def test_a_checkpoint_of_divided_weights_is_like_any_other(folder: Path, found: 
 
 def test_what_is_dropped_depends_on_the_part_and_not_on_who_computes_it(found: dict[str, Any]) -> None:
     close(found["drawing"], whole_run(replace(DRAWING, accumulation=4), **DROPS))
+
+
+def test_one_process_ends_the_run_that_two_began(folder: Path) -> None:
+    ran = RunFolder(folder / "run")
+    assert [path.name for path in ran.checkpoints()] == ["step-00000003", "step-00000004"]
+    assert len(Journal(ran.path).figures("step")) == 5  # one of both writes
+    # In as many pieces as before, for each has its own dropout.
+    losses = begin_run(folder / "corpora", ran.path, accumulation=2)
+    assert losses == pytest.approx(begin_run(folder / "corpora", folder / "alone", accumulation=2), rel=1e-5)
+    assert len(losses) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE])
+def test_launchers_start_such_processes(launcher: list[str], tmp_path: Path, found: dict[str, Any]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", *launcher, "-m", "tests.training.several_processes", str(begun(tmp_path))]
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    launched = torch.load(tmp_path / "found.pt", weights_only=True)
+    for name in ("copied", "divided"):
+        assert launched[name]["losses"] == pytest.approx(found[name]["losses"], rel=1e-6)

@@ -21,7 +21,7 @@ from bartleby.training.lora import merged
 from bartleby.training.pace import refuse_length, steps_of
 from bartleby.training.recipes.recipe import Recipe, Tell
 from bartleby.training.runs import STATE, STEPS, RunFolder
-from bartleby.training.settings import TrainingOptions
+from bartleby.training.settings import PLACES, TrainingOptions
 from bartleby.training.stages import FILE as STAGES
 from bartleby.training.stages import stages_before, write_stages
 from bartleby.training.trainer import StepReport, Trainer
@@ -77,7 +77,7 @@ class Run:
 
     def _settle(self, training: TrainingOptions) -> None:
         """Recipe, stages and examples, each made only if it is not there yet."""
-        asked = training.document()
+        asked = {name: value for name, value in training.document().items() if name not in PLACES}
         self.folder.settle({**self.recipe.document(), **asked})
         if self.is_main and not (self.folder.path / STAGES).exists():
             write_stages(self.folder.path, stages_before(self.recipe.model.model))

@@ -15,6 +15,10 @@ from bartleby.training.schedules import SCHEDULES, share_at
 OPTIMIZERS = ("muon", "adamw", "adafactor")
 PRECISIONS = ("no", "bf16", "fp16")
 
+PLACES = ("accumulation", "gradient_checkpointing", "sharding")
+"""Options that say where and in how many pieces a step is computed, not what it teaches: a run may be taken up with
+others. (What is left out at random is drawn for each piece, though: for as many pieces it is the same.)"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerOptions(Options):
