@@ -10,8 +10,8 @@ from bartleby.family.turns import LAYOUTS
 from bartleby.generation.config import GenerationConfig
 from bartleby.tasks.chat import Chat
 from bartleby.tokenization.base import PreTrainedTokenizer
+from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizer
 from bartleby.tokenization.byte_level import BlenderbotTokenizer
-from bartleby.training.recipes import chat
 from bartleby.training.recipes.chat import ChatExamples, ChatOptions, ChatRecipe
 from bartleby.training.recipes.recipe import DataOptions, ModelOptions
 from bartleby.training.records import Dialogue
@@ -30,7 +30,7 @@ def tokenizer() -> BlenderbotTokenizer:
 def learnt(examples: ChatExamples, *dialogues: Dialogue) -> list[tuple[str, str]]:
     """Sources and replies as text."""
     decode = examples.tokenizer.decode
-    return [(decode(source), decode(target)) for source, target in examples.pairs(dialogues)]
+    return [(decode(row["source"]), decode(row["target"])) for row in examples.rows(dialogues)]
 
 
 def test_each_reply_is_learnt_from_the_last_three_turns(tokenizer: BlenderbotTokenizer) -> None:
@@ -44,7 +44,7 @@ def test_each_reply_is_learnt_from_the_last_three_turns(tokenizer: BlenderbotTok
 
 def test_a_chat_shows_the_model_what_it_was_taught_to_see(tokenizer: BlenderbotTokenizer) -> None:
     examples = ChatExamples(tokenizer, ChatOptions(persona_share=1.0))
-    sources = examples.examples([PERSONS, TALK]).rows("source")
+    sources = [row["source"] for row in examples.rows([PERSONS, TALK])]
     persona, talk = sources[0], sources[-1]
     model = SimpleNamespace(config=PRESETS["bartleby-chat-mini"].config, generation_config=GenerationConfig())
     chat = Chat(model, tokenizer, LAYOUTS["last_three"])  # type: ignore[arg-type]
@@ -96,15 +96,17 @@ def test_all_faults_of_a_recipe_are_named_at_once() -> None:
         ChatOptions(layout="sonnet", source_tokens=1, target_tokens=0, persona_share=2)
 
 
-def test_few_dialogues_at_once_give_the_same_examples(
-    tokenizer: PreTrainedTokenizer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def made() -> list[tuple[list[int], list[int]]]:
-        return list(ChatExamples(tokenizer, ChatOptions()).pairs([TALK, PERSONS] * 5))
+def test_what_looks_like_an_end_is_text(tokenizer: PreTrainedTokenizer) -> None:
+    talk = Dialogue(("Say </s>!", "No </s> here."))
+    [row] = ChatExamples(tokenizer, ChatOptions()).rows([talk])
+    assert [list(row[name]).count(tokenizer.eos_token_id) for name in ("source", "target")] == [1, 1]
 
-    together = made()
-    monkeypatch.setattr(chat, "DIALOGUES_AT_ONCE", 3)
-    assert made() == together
+
+def test_every_reply_has_an_end_also_where_the_tokenizer_adds_none() -> None:
+    tokenizer = BlenderbotSmallTokenizer().train_new_from_iterator(TALK.turns, vocab_size=100)
+    rows = list(ChatExamples(tokenizer, ChatOptions(layout="newline")).rows([TALK]))
+    assert len(rows) == 4
+    assert all(row["target"][-1] == tokenizer.eos_token_id for row in rows)
 
 
 @pytest.fixture

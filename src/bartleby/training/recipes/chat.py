@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from bartleby.errors import OptionError, raise_all
 from bartleby.family.turns import LAYOUTS, TurnLayout
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.collation import Batches, Padding, PairCollation
 from bartleby.training.corpora import Reading
 from bartleby.training.options import Options, option
-from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell, sampled
+from bartleby.training.recipes.preparing import (
+    chunks,
+    encode,
+    ended,
+    refuse_beyond_positions,
+    write_examples,
+    write_sample,
+)
+from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
 from bartleby.training.records import Dialogue, as_dialogue
-from bartleby.training.store import Examples, ExampleWriter
-
-DIALOGUES_AT_ONCE = 2000
-"""Dialogues that are given to the tokenizer together: enough to keep all its threads busy."""
+from bartleby.training.store import Examples, Row
 
 
 @dataclass(frozen=True)
@@ -51,15 +55,13 @@ class ChatRecipe(Recipe):
     def prepare(self, folder: Path, tell: Tell) -> Figures:
         from bartleby.training.recipes.start import starting_tokenizer
 
-        self._refuse_lengths()
+        refuse_beyond_positions(self, "source_tokens", "target_tokens")
         reading = Reading()
         turns = chain.from_iterable(dialogue.turns for dialogue in self.training_records(as_dialogue, Reading()))
         tokenizer = starting_tokenizer(self, turns)
         tokenizer.save_pretrained(folder / "tokenizer")
         maker = ChatExamples(tokenizer, self.options, self.seed)
-        with ExampleWriter(folder / "train") as writer:
-            for source, target in maker.pairs(self.training_records(as_dialogue, reading)):
-                writer.add(source=source, target=target)
+        write_examples(folder / "train", maker.rows(self.training_records(as_dialogue, reading)))
         for line in reading.told():
             tell(line)
         tell(f"{sum(reading.records.values())} dialogues gave {maker.report.told()}.")
@@ -69,8 +71,7 @@ class ChatRecipe(Recipe):
 
     def _prepare_validation(self, tokenizer: PreTrainedTokenizer, folder: Path) -> ExampleReport:
         maker = ChatExamples(tokenizer, self.options, self.seed)
-        examples = maker.examples(self.validation_records(as_dialogue))
-        sampled(examples, self.data.validation_examples).save(folder)
+        write_sample(folder, maker.rows(self.validation_records(as_dialogue)), self.data.validation_examples)
         return maker.report
 
     def setup(self, folder: Path) -> Setup:
@@ -90,17 +91,6 @@ class ChatRecipe(Recipe):
             batches=Batches(collation.lengths(), collation, self.data.batch_tokens, self.seed),
             measure=PerplexityOf(model, Examples.open(folder / "valid")),
         )
-
-    def _refuse_lengths(self) -> None:
-        from bartleby.training.recipes.start import starting_config
-
-        positions = self.model.positions or starting_config(self).max_position_embeddings
-        faults = [
-            f"`{name}` must be at most {positions}, the model's positions, but is {getattr(self.options, name)}."
-            for name in ("source_tokens", "target_tokens")
-            if getattr(self.options, name) > positions
-        ]
-        raise_all(OptionError, faults, ChatOptions.subject)
 
 
 @dataclass
@@ -133,17 +123,12 @@ class ChatExamples:
         self.report = ExampleReport()
         self._random = np.random.default_rng(seed)
 
-    def examples(self, dialogues: Iterable[Dialogue]) -> Examples:
-        """All pairs in memory."""
-        pairs = list(self.pairs(dialogues))
-        return Examples.of({"source": [source for source, _ in pairs], "target": [target for _, target in pairs]})
-
-    def pairs(self, dialogues: Iterable[Dialogue]) -> Iterator[tuple[list[int], list[int]]]:
-        """Every reply that keeps to the limits, behind its source, in the order of the dialogues."""
-        waiting = iter(dialogues)
-        while several := list(islice(waiting, DIALOGUES_AT_ONCE)):
+    def rows(self, dialogues: Iterable[Dialogue]) -> Iterator[Mapping[str, Row]]:
+        """Every reply that keeps to the limits as `target`, what it answers as `source`; in order."""
+        for several in chunks(dialogues):
             turns = sorted({turn for dialogue in several for turn in dialogue.turns})
-            ids_of = dict(zip(turns, self._encode(turns), strict=True))
+            targets = [ended(self.tokenizer, ids) for ids in encode(self.tokenizer, turns)]
+            ids_of = dict(zip(turns, targets, strict=True))
             drafts = [draft for dialogue in several for draft in self._drafts(dialogue, ids_of)]
             self._encode_sources(drafts)
             kept = [draft for draft in drafts if draft.ids]
@@ -151,7 +136,7 @@ class ChatExamples:
             self.report.long_last_turns += len(drafts) - len(kept)
             self.report.shortened += sum(draft.shortened for draft in kept)
             self.report.with_persona += sum(bool(draft.persona) for draft in kept)
-            yield from ((draft.ids, ids_of[draft.reply]) for draft in kept)
+            yield from ({"source": draft.ids, "target": ids_of[draft.reply]} for draft in kept)
 
     def _drafts(self, dialogue: Dialogue, ids_of: Mapping[str, list[int]]) -> Iterator[_Draft]:
         room = self.options.source_tokens
@@ -173,17 +158,14 @@ class ChatExamples:
         waiting = list(drafts)
         while waiting:
             too_long = []
-            for draft, ids in zip(waiting, self._encode([draft.text(self.layout) for draft in waiting]), strict=True):
+            texts = [draft.text(self.layout) for draft in waiting]
+            for draft, ids in zip(waiting, encode(self.tokenizer, texts), strict=True):
                 if len(ids) <= self.options.source_tokens:
                     draft.ids = ids
                 elif len(draft.turns) > 1:
                     draft.drop_oldest()
                     too_long.append(draft)
             waiting = too_long
-
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        encoded: list[list[int]] = self.tokenizer(list(texts))["input_ids"] if texts else []
-        return encoded
 
 
 @dataclass

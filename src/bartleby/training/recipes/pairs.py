@@ -26,6 +26,7 @@ from bartleby.training.recipes.preparing import (
     chunks,
     encode,
     encode_within,
+    ended,
     refuse_beyond_positions,
     write_examples,
     write_sample,
@@ -226,7 +227,8 @@ class PairExamples:
         for several in chunks(pairs):
             texts = [options.prefix_of(corpus) + pair.source for corpus, pair in several]
             sources = encode_within(self.tokenizer, texts, self.source_tokens)
-            targets = [self._ended(ids) for ids in encode(self.tokenizer, [pair.target for _, pair in several])]
+            answers = encode(self.tokenizer, [pair.target for _, pair in several])
+            targets = [ended(self.tokenizer, ids) for ids in answers]
             for (corpus, _), (source, cut), target in zip(several, sources, targets, strict=True):
                 if len(target) > options.target_tokens:
                     report.long_targets += 1
@@ -238,11 +240,6 @@ class PairExamples:
                     report.repeated += repeats
                     report.cut_sources += cut
                     yield {"source": source, "target": target, "repeats": [repeats]}
-
-    def _ended(self, ids: list[int]) -> list[int]:
-        """A target with its end, which the tokenizer of Blenderbot-Small does not add: a model must learn to stop."""
-        end = self.tokenizer.eos_token_id
-        return ids if end is None or ids[-1:] == [end] else [*ids, end]
 
 
 def divided(choice: str) -> tuple[str, str | None]:

@@ -57,6 +57,12 @@ def encode(
     return ids
 
 
+def ended(tokenizer: PreTrainedTokenizer, ids: list[int]) -> list[int]:
+    """A target with its end, which the tokenizer of Blenderbot-Small does not add: a model must learn to stop."""
+    end = tokenizer.eos_token_id
+    return ids if end is None or ids[-1:] == [end] else [*ids, end]
+
+
 def encode_within(
     tokenizer: PreTrainedTokenizer, texts: Sequence[str], most: int, pairs: Sequence[str] | None = None
 ) -> list[tuple[list[int], bool]]:
