@@ -116,6 +116,20 @@ def test_a_checkpoint_keeps_the_order_of_its_labels(tmp_path: Path) -> None:
         np.testing.assert_array_equal(further.model.state_dict()[name].numpy(), value.numpy(), err_msg=name)
 
 
+def test_a_checkpoint_learns_labels_of_another_number(tmp_path: Path) -> None:
+    first = write(tmp_path / "first", *({"text": text, "label": ("no", "yes")["cat" in text]} for text in TEXTS))
+    setup, _, _ = prepared(tiny_recipe(ClassifyRecipe, first), tmp_path / "first-run")
+    setup.model.save_pretrained(tmp_path / "saved")
+    setup.tokenizer.save_pretrained(tmp_path / "saved")
+    second = write(tmp_path / "second", *({"text": text, "label": len(text) % 3} for text in ("a", "ab", "abc")))
+    model = {"model": str(tmp_path / "saved"), "change": (), "vocab_size": None}
+    further, _, _ = prepared(tiny_recipe(ClassifyRecipe, second, model=model), tmp_path / "second-run")
+    assert further.model.config.id2label == {0: "0", 1: "1", 2: "2"}
+    assert len(further.model.state_dict()["classification_head.out_proj.bias"]) == 3
+    known, kept = (each.state_dict()["model.shared.weight"].numpy() for each in (setup.model, further.model))
+    np.testing.assert_array_equal(known, kept)
+
+
 def test_a_single_label_tells_nothing_apart(tmp_path: Path) -> None:
     data = write(tmp_path / "d", {"text": "a", "label": "good"})
     with pytest.raises(DataError, match=r"at least 2 labels, but there is \['good'\]"):

@@ -99,7 +99,8 @@ class ClassifyRecipe(Recipe):
             "id2label": dict(enumerate(labels)),
             "label2id": {label: number for number, label in enumerate(labels)},
         }
-        model = starting_model(self, AutoModelForSequenceClassification, tokenizer, own)
+        is_new = len(labels) != len(self._known_labels())  # labels of its own for a checkpoint that knew others
+        model = starting_model(self, AutoModelForSequenceClassification, tokenizer, own, new_head=is_new)
         collations = [
             LabelCollation(
                 Examples.open(folder / split), model.config.pad_token_id or 0, own["problem_type"], len(labels)

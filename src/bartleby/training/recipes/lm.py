@@ -142,7 +142,7 @@ class TextBlocks:
 
 @dataclass(frozen=True)
 class BlockCollation:
-    """Batches of blocks, each token to be foreseen from those before it; padding comes last, so none of them sees it."""
+    """Batches of blocks, each token to be foreseen from those before it; none of them sees padding, which is last."""
 
     examples: Examples
     padding: Padding

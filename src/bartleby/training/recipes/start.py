@@ -75,15 +75,18 @@ def starting_model(
     auto_class: type[AutoClass[Started]],
     tokenizer: PreTrainedTokenizer,
     own: Mapping[str, Any] | None = None,
+    new_head: bool = False,
 ) -> Started:
     """The model to be taught, in float32, with what the options freeze frozen, or their adapters added.
 
-    What is new in it is drawn from the recipe's seed; `own` are fields of the config that the recipe decides.
+    What is new in it is drawn from the recipe's seed, with `new_head` also what has another size in the checkpoint;
+    `own` are fields of the config that the recipe decides.
     """
     torch.manual_seed(recipe.seed)
     config, options = starting_config(recipe, own), recipe.model
     if options.model is not None:
-        model = auto_class.from_pretrained(checkpoint_of(options.model), config=config, dtype=torch.float32)
+        how: dict[str, Any] = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": new_head}
+        model = auto_class.from_pretrained(checkpoint_of(options.model), **how)
     else:
         config.vocab_size = len(tokenizer)
         model = auto_class.from_config(config)
