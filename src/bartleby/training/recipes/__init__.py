@@ -5,8 +5,8 @@ from __future__ import annotations
 from bartleby.training.recipes.answer import AnswerRecipe
 from bartleby.training.recipes.chat import ChatRecipe
 from bartleby.training.recipes.classify import ClassifyRecipe
-from bartleby.training.recipes.lm import LanguageModelRecipe
 from bartleby.training.recipes.distill import DistillRecipe
+from bartleby.training.recipes.lm import LanguageModelRecipe
 from bartleby.training.recipes.pairs import SummarizeRecipe, TranslateRecipe
 from bartleby.training.recipes.pretrain import PretrainRecipe
 from bartleby.training.recipes.recipe import Recipe
@@ -19,6 +19,7 @@ KINDS: tuple[type[Recipe], ...] = (
     ClassifyRecipe,
     AnswerRecipe,
     LanguageModelRecipe,
+    DistillRecipe,
 )
 
 RECIPES: dict[str, type[Recipe]] = {recipe.kind: recipe for recipe in KINDS}
