@@ -1,4 +1,4 @@
-"""What two processes do in the tests of placement: torchrun … several_processes.py FOLDER, which holds what one did."""
+"""What two processes do in the tests of placement; FOLDER holds what one did: … several_processes.py all FOLDER."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.tensor import DTensor
 
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.family.config import BlenderbotConfig
@@ -117,5 +118,14 @@ def main(folder: Path) -> None:
     last.accelerator.end_training()
 
 
+def main_as_told(folder: Path) -> None:
+    """Train the way the launcher says."""
+    training = trainer(OPTIONS)
+    losses = [report.loss for report in training.run()]
+    pieces = sum(isinstance(value, DTensor) for value in training.parameters.values())
+    _save(training, {"losses": losses, "pieces": pieces}, folder / "told.pt")
+    training.accelerator.end_training()
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    {"all": main, "told": main_as_told}[sys.argv[1]](Path(sys.argv[2]))

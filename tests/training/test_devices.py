@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -35,10 +37,14 @@ def test_products_are_in_the_precision_asked_for(name: str, dtype: torch.dtype) 
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
 
 
-def test_a_wish_to_shard_is_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wish_to_shard_is_heard_here_and_not_by_accelerate(monkeypatch: pytest.MonkeyPatch) -> None:
+    shards_asked_of_accelerate.cache_clear()
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    assert shards_asked_of_accelerate()
-    assert not shards_asked_of_accelerate()  # accelerate must not hear it too
+    try:
+        assert [shards_asked_of_accelerate() for _ in range(2)] == [True, True]
+        assert "ACCELERATE_USE_FSDP" not in os.environ
+    finally:
+        shards_asked_of_accelerate.cache_clear()
 
 
 @pytest.mark.parametrize(("tokens", "fused"), [(PLAIN_ATTENTION_TOKENS, False), (PLAIN_ATTENTION_TOKENS + 1, True)])

@@ -32,9 +32,6 @@ from tests.training.several_processes import (
 from tests.training.tiny import write_corpora
 
 ROOT = Path(__file__).resolve().parents[2]
-TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-ACCELERATE = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-ACCELERATE += ["--mixed_precision", "no", "--dynamo_backend", "no"]
 
 
 class Sum(Objective):
@@ -138,13 +135,26 @@ def test_one_process_ends_the_run_that_two_began(folder: Path) -> None:
     assert len(losses) == 6
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE])
-def test_launchers_start_such_processes(launcher: list[str], tmp_path: Path, found: dict[str, Any]) -> None:
+def launched(launcher: list[str], task: str, folder: Path) -> None:
+    """Let a launcher start several_processes.py."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", *launcher, "-m", "tests.training.several_processes", str(begun(tmp_path))]
+    command = [sys.executable, "-m", *launcher, "-m", "tests.training.several_processes", task, str(folder)]
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr
-    launched = torch.load(tmp_path / "found.pt", weights_only=True)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_such_processes(tmp_path: Path, found: dict[str, Any]) -> None:
+    launched(["torch.distributed.run", "--standalone", "--nproc-per-node", "2"], "all", begun(tmp_path))
+    again = torch.load(tmp_path / "found.pt", weights_only=True)
     for name in ("copied", "divided"):
-        assert launched[name]["losses"] == pytest.approx(found[name]["losses"], rel=1e-6)
+        assert again[name]["losses"] == pytest.approx(found[name]["losses"], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_accelerate_starts_such_processes_and_may_ask_for_pieces(tmp_path: Path, found: dict[str, Any]) -> None:
+    options = ["--use_fsdp", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
+    launched(["accelerate.commands.launch", *options, "--dynamo_backend", "no"], "told", tmp_path)
+    told = torch.load(tmp_path / "told.pt", weights_only=True)
+    assert told["pieces"] == len(found["divided"]["weights"])
+    assert told["losses"] == pytest.approx(found["divided"]["losses"], rel=1e-6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs  # type: ignore[import-untyped]
@@ -30,8 +31,9 @@ def accelerator_for(unused_parameters: bool) -> Accelerator:
     return Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[distributed])
 
 
+@cache
 def shards_asked_of_accelerate() -> bool:
-    """Whether `accelerate launch` was told to shard, which sharding.py does in its place.
+    """Whether `accelerate launch` was told to shard, which sharding.py does in its place for all of the process's life.
 
     The wish is taken out of the environment: accelerate shards nothing on a CPU, and elsewhere would do it as well.
     """
