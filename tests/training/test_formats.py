@@ -3,9 +3,13 @@ import json
 import lzma
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bartleby.errors import DataError
 from bartleby.training import formats
@@ -172,6 +176,17 @@ def test_a_file_that_ends_too_early_is_a_data_error(tmp_path: Path, name: str) -
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(DataError, match="cannot be read"):
         list(entries(path))
+
+
+@given(
+    st.binary(max_size=200), st.sampled_from([".jsonl", ".json", ".csv", ".tsv"]), st.sampled_from(["", ".gz", ".xz"])
+)
+def test_any_bytes_are_entries_or_a_data_error(content: bytes, ending: str, packing: str) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"a{ending}{packing}"
+        path.write_bytes({".gz": gzip.compress, ".xz": lzma.compress}.get(packing, bytes)(content))
+        with suppress(DataError):
+            assert all(entry.place.startswith(("line ", "record ")) for entry in entries(path))
 
 
 def test_other_endings_are_refused(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ def test_of_more_classes_f1_is_the_mean() -> None:
     assert found["f1"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
 
 
-def test_of_several_labels_each_is_judged_by_itself() -> None:
+def test_of_several_labels_all_must_be_right_and_f1_is_the_mean() -> None:
     scores = np.array([[1, -1], [1, 1], [-1, -2]], dtype=np.float32)
     found = figures("multi_label_classification", scores, np.array([[1, 0], [0, 1], [0, 0]], dtype=np.float32))
-    assert found["accuracy"] == pytest.approx(5 / 6)
+    assert found["accuracy"] == pytest.approx(2 / 3)
     assert found["f1"] == pytest.approx((2 / 3 + 1) / 2)
 
 

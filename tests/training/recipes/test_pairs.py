@@ -138,6 +138,15 @@ def test_fields_and_languages_go_by_the_names_that_are_said(tmp_path: Path) -> N
     assert recipe.shape({"translation": {"en": "yes", "ro": "da"}}) == Pair("da", "yes")  # type: ignore[attr-defined]
 
 
+def test_a_prefix_that_validation_goes_without_is_told(tmp_path: Path) -> None:
+    mine, other = write(tmp_path / "mine.jsonl", TEXTS, TITLES), write(tmp_path / "other.jsonl", TEXTS, TITLES)
+    options = {"validation": str(other), "written_examples": 0}
+    _, _, told = prepared(tiny_recipe(SummarizeRecipe, mine, prefixes=("mine=title: ",), **options), tmp_path / "a")
+    assert told[-1] == "No prefix stands before what is measured on of other: `prefixes` does not name them."
+    _, _, told = prepared(tiny_recipe(SummarizeRecipe, mine, prefixes=("*=title: ",), **options), tmp_path / "b")
+    assert "No prefix" not in told[-1]
+
+
 def test_options_that_cannot_be_are_named_together(summaries: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"(?s)`prefixes` must be CORPUS=….*'title: '.*`repeats` must be CORPUS=N"):
         PairOptions(prefixes=("title: ",), repeats=("news=0",))

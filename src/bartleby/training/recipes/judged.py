@@ -54,7 +54,8 @@ class LabelFigures:
 
 
 def figures(problem_type: str, scores: Scores, labels: npt.NDArray[Any]) -> dict[str, float]:
-    """By the names of `bartleby.measure.metrics`; of several labels at once a score above 0 says yes.
+    """By the names of `bartleby.measure.metrics`; of several labels at once a score above 0 says yes, and all must be
+    right for the text to be.
 
     Shapes: scores (n, num_labels); labels (n,), of several at once (n, num_labels).
     """
@@ -68,7 +69,7 @@ def figures(problem_type: str, scores: Scores, labels: npt.NDArray[Any]) -> dict
     if problem_type == "multi_label_classification":
         said, wanted = (scores > 0).astype(int), labels.astype(int)
         each = [f1_of(1, said[:, place].tolist(), wanted[:, place].tolist()) for place in range(scores.shape[1])]
-        return {"accuracy": float((said == wanted).mean()), "f1": float(np.mean(each))}
+        return {"accuracy": float((said == wanted).all(axis=1).mean()), "f1": float(np.mean(each))}
     chosen, right = scores.argmax(axis=1).tolist(), labels.tolist()
     f1 = f1_of(1, chosen, right) if scores.shape[1] == 2 else f1_macro(chosen, right)
     return {"accuracy": accuracy(chosen, right), "f1": f1, "matthews": matthews(chosen, right)}

@@ -122,6 +122,7 @@ class PairRecipe(Recipe):
             tell(line)
         validation = PairExamples(tokenizer, self.options)
         held_out = validation_files(self.data.data, self.data.validation, self.data.leave_out)
+        self._tell_unprefixed(held_out, tell)
         write_sample(folder / "valid", validation.rows(self._pairs(held_out)), self.data.validation_examples)
         skipped = {"skipped": reading.refused}
         return {"records": reading.records, **skipped, **asdict(maker.report), "validation": asdict(validation.report)}
@@ -164,6 +165,13 @@ class PairRecipe(Recipe):
             if not any(fnmatch(corpus, pattern) for corpus in known)
         ]
         raise_all(OptionError, faults, self.options.subject)
+
+    def _tell_unprefixed(self, paths: list[Path], tell: Tell) -> None:
+        """Measuring a model on texts without the prefix it was taught with measures something else."""
+        corpora = sorted({corpus_name(path) for path in paths})
+        without = [corpus for corpus in corpora if fitting(self.options.prefixes, corpus) is None]
+        if self.options.prefixes and without:
+            tell(f"No prefix stands before what is measured on of {', '.join(without)}: `prefixes` does not name them.")
 
 
 @dataclass(frozen=True)
