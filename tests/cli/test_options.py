@@ -97,6 +97,10 @@ def test_a_file_gives_the_same_options_and_flags_override_it(tmp_path: Path) -> 
     assert reading == Reading(Path("a"), leave_out=("c", "d"), shuffle=False)
 
 
+def test_a_file_may_name_a_home(tmp_path: Path) -> None:
+    assert from_file(tmp_path, "data: ~/talks")["data"] == Path.home() / "talks"
+
+
 def test_everything_wrong_in_a_file_is_told_at_once_with_the_nearest_name(tmp_path: Path) -> None:
     text = "step: 5\nleave-out: [b]\nzebra: 1\nstreaming: 1\nbetas: [1]\nrate: fast\ndata: 7\n"
     with pytest.raises(OptionError, match="7 faults") as refused:

@@ -152,7 +152,7 @@ def _as(kind: Any, value: Any) -> Any:
         return tuple(_as(inner[0], each) for each in value)
     asked, _ = _asked(kind)
     if asked is Path and isinstance(value, str):
-        return Path(value)
+        return Path(value).expanduser()  # in a file no shell has done it
     return float(value) if asked is float and type(value) is int else value
 
 
