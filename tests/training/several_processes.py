@@ -18,6 +18,9 @@ from bartleby.family.config import BlenderbotConfig
 from bartleby.training.cadence import RunOptions
 from bartleby.training.collation import Batch
 from bartleby.training.objectives.likelihood import TargetLoss
+from bartleby.training.objectives.repeats import Overuse
+from bartleby.training.objectives.unlikelihood import VocabularyUnlikelihood
+from bartleby.training.objectives.writing import Writer
 from bartleby.training.run import Run
 from bartleby.training.settings import TrainingOptions
 from bartleby.training.trainer import Trainer
@@ -49,11 +52,23 @@ def batches(start: int) -> Iterator[Batch]:
         yield Batch({"input_ids": ids, "attention_mask": mask, "decoder_input_ids": labels.clip(0), "labels": labels})
 
 
-def trainer(options: TrainingOptions, **changes: float) -> Trainer:
-    """A tiny model about to be trained."""
+def model(**changes: float) -> BlenderbotForConditionalGeneration:
+    """A tiny one."""
     torch.manual_seed(0)
     config = BlenderbotConfig(vocab_size=30, **SIZES, **HEADS, **{"dropout": 0.0, **changes})
-    return Trainer(TargetLoss(BlenderbotForConditionalGeneration(config)), batches, options)
+    return BlenderbotForConditionalGeneration(config)
+
+
+def trainer(options: TrainingOptions, **changes: float) -> Trainer:
+    """A tiny model about to be trained."""
+    return Trainer(TargetLoss(model(**changes)), batches, options)
+
+
+def writing_run() -> list[dict[str, float]]:
+    """The terms of the loss where the model writes, and what all have written is counted."""
+    taught = model()
+    objective = VocabularyUnlikelihood(taught, Writer(taught, tokens=6), np.ones(30, np.int64), Overuse(), patience=1)
+    return [dict(report.terms) for report in Trainer(objective, batches, OPTIONS).run()]
 
 
 def whole_run(options: TrainingOptions, state: Path | None = None, **changes: float) -> dict[str, Any]:
@@ -108,6 +123,7 @@ def main(folder: Path) -> None:
         "divided": whole_run(SHARDED, folder / "divided.pt"),
         "divided, taken up": second_half(SHARDED, folder / "one.pt"),
         "drawing": whole_run(DRAWING, **DROPS),
+        "writing": writing_run(),
     }
     begin_run(folder / "corpora", folder / "run", stop=5, sharding="full")
     last = trainer(SHARDED)

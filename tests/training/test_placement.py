@@ -28,6 +28,7 @@ from tests.training.several_processes import (
     main,
     second_half,
     whole_run,
+    writing_run,
 )
 from tests.training.tiny import write_corpora
 
@@ -123,6 +124,11 @@ def test_a_checkpoint_of_divided_weights_is_like_any_other(folder: Path, found: 
 
 def test_what_is_dropped_depends_on_the_part_and_not_on_who_computes_it(found: dict[str, Any]) -> None:
     close(found["drawing"], whole_run(replace(DRAWING, accumulation=4), **DROPS))
+
+
+def test_what_a_model_writes_is_counted_by_all(found: dict[str, Any]) -> None:
+    assert found["writing"] == [pytest.approx(terms, rel=1e-4, abs=1e-6) for terms in writing_run()]
+    assert found["writing"][-1]["unlikelihood"] > 0
 
 
 def test_one_process_ends_the_run_that_two_began(folder: Path) -> None:

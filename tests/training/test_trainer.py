@@ -1,14 +1,19 @@
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from bartleby.backends.pytorch.models import BartForConditionalGeneration
 from bartleby.errors import CheckpointError, OptionError
+from bartleby.family.config import BartConfig
 from bartleby.training.collation import Batch
 from bartleby.training.objectives import Objective
+from bartleby.training.objectives.likelihood import TargetLoss
 from bartleby.training.settings import TrainingOptions
 from bartleby.training.trainer import Trainer, seed_of
 
@@ -28,6 +33,24 @@ class Fit(Objective):
         errors = self.model(inputs) - outputs
         shares = {"square": errors.square().sum(), "size": 0.1 * errors.abs().sum()}
         return {name: share / whole.examples for name, share in shares.items()}
+
+
+SIZES: dict[str, int] = {
+    "d_model": 8,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 8,
+    "decoder_ffn_dim": 8,
+}
+
+
+def texts(start: int) -> Iterator[Batch]:
+    """Random tokens, four rows a batch."""
+    for number in count(start):
+        ids = np.random.default_rng(number).integers(4, 20, (4, 6))
+        yield Batch({"input_ids": ids, "attention_mask": np.ones_like(ids), "decoder_input_ids": ids, "labels": ids})
 
 
 def points(start: int) -> Iterator[Batch]:
@@ -184,3 +207,14 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_spoils_the_weights() -
 def test_a_training_without_a_length_is_refused() -> None:
     with pytest.raises(OptionError, match="`steps` must be given"):
         Trainer(Fit(), points, TrainingOptions())
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_layers_that_run_again_change_no_step(accumulation: int) -> None:
+    def taken(gradient_checkpointing: bool) -> list[float]:
+        options = replace(OPTIONS, steps=4, accumulation=accumulation, gradient_checkpointing=gradient_checkpointing)
+        torch.manual_seed(0)
+        config = BartConfig(vocab_size=20, **SIZES, dropout=0.2, encoder_layerdrop=0.3)
+        return losses(Trainer(TargetLoss(BartForConditionalGeneration(config)), texts, options))
+
+    assert taken(True) == taken(False)
