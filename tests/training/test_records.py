@@ -24,14 +24,10 @@ from bartleby.training.records import (
 
 CONTEXT = "Bartleby was a scrivener. He would prefer not to."
 QUESTION = {"context": CONTEXT, "question": "What was he?", "answers": [{"text": "a scrivener", "answer_start": 13}]}
+FIELDS = ["turns", "personas", "rewards", "text", "summary", "label", "answers", "answer_start", "paragraphs"]
 PLAIN_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["turns", "text", "summary", "label", "answers", "answer_start", "paragraphs"]), inner
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner),
     max_leaves=8,
 )
 
@@ -40,6 +36,14 @@ def test_personas_belong_to_the_speakers_in_turn() -> None:
     dialogue = as_dialogue({"turns": ["a", "b", "c"], "personas": [["I sing."], ["I row.", "I cook."]]})
     assert [dialogue.persona_of(place) for place in range(3)] == [("I sing.",), ("I row.", "I cook."), ("I sing.",)]
     assert Dialogue(("a", "b")).persona_of(1) == ()
+
+
+def test_turns_may_be_rewarded_each() -> None:
+    assert as_dialogue({"turns": ["a", "b"], "rewards": [1, -0.5]}).rewards == (1.0, -0.5)
+    assert as_dialogue({"turns": ["a", "b"]}).rewards == ()
+    for wrong in ([1], [1, None], "good", [1, True]):
+        with pytest.raises(DataError, match="`rewards` must be a number a turn"):
+            as_dialogue({"turns": ["a", "b"], "rewards": wrong})
 
 
 def test_all_faults_of_a_record_are_told_at_once() -> None:

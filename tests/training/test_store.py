@@ -51,6 +51,11 @@ def test_rows_are_padded_side_by_side() -> None:
     assert Examples.of({"weight": [[0.5]]}).padded("weight", np.array([0]), 0)[0].dtype == np.float32
 
 
+def test_numbers_are_counted_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "VALUES_AT_ONCE", 2)
+    assert Examples.of({"ids": [[3, 1, 3], [], [0, 3]]}).counts("ids", 5).tolist() == [1, 1, 0, 3, 0]
+
+
 def test_some_can_be_taken_and_saved(tmp_path: Path) -> None:
     examples = Examples.of({"a": [[1], [2, 3], [4]], "b": [[7], [], [9]]})
     taken = examples.take(np.array([2, 1]))

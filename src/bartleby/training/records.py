@@ -36,6 +36,8 @@ class Dialogue:
 
     turns: tuple[str, ...]
     personas: tuple[tuple[str, ...], ...] = ()
+    rewards: tuple[float, ...] = ()
+    """How right each turn is as a reply, below 0 for what shall not be said; none: all are right."""
 
     def persona_of(self, turn: int) -> tuple[str, ...]:
         """What is known of whoever speaks turn number `turn`."""
@@ -86,7 +88,7 @@ class Question:
 
 
 def as_dialogue(record: Any) -> Dialogue:
-    """`{"turns": [text, …], "personas": [[line, …], [line, …]]}`; the first turn is the first speaker's.
+    """`{"turns": [text, …], "personas": [[line, …], [line, …]]?, "rewards": [number, …]?}`, the first speaker's first.
 
     Raises: DataError saying which field is wrong; so does every function here.
     """
@@ -97,8 +99,11 @@ def as_dialogue(record: Any) -> Dialogue:
         faults.append(f"`turns` must be a list of at least two texts that are not blank, but is {shown(turns)}.")
     if not isinstance(personas, list) or len(personas) not in (0, 2) or not all(map(_are_texts, personas)):
         faults.append(f"`personas` must be two lists of texts that are not blank, but is {shown(personas)}.")
+    rewards = _listed(fields.get("rewards")) or []
+    if not isinstance(rewards, list) or None in map(_number, rewards) or (rewards and not _are_as_many(rewards, turns)):
+        faults.append(f"`rewards` must be a number a turn, but is {shown(rewards)}.")
     _refuse(faults)
-    return Dialogue(tuple(turns), tuple(tuple(lines) for lines in personas))
+    return Dialogue(tuple(turns), tuple(tuple(lines) for lines in personas), tuple(map(float, rewards)))
 
 
 def as_pair(record: Any, source: str = "text", target: str = "summary") -> Pair:
@@ -113,7 +118,7 @@ def as_translation(record: Any, source: str, target: str) -> Pair:
     fields = _fields(record, "`translation`, or `source` and `target`,")
     if "translation" not in fields:
         return as_pair(fields, "source", "target")
-    texts = fields["translation"]
+    texts = _listed(fields["translation"])
     if not isinstance(texts, Mapping):
         raise DataError(f"`translation` must be an object of a text a language, but is {shown(texts)}.")
     _refuse([f"`translation`: {fault}" for fault in _text_faults(texts, source, target)])
@@ -219,6 +224,10 @@ def _text_faults(fields: Mapping[str, Any], *names: str) -> list[str]:
         for name in names
         if not is_text(fields.get(name))
     ]
+
+
+def _are_as_many(values: list[Any], others: Any) -> bool:
+    return isinstance(others, list) and len(values) == len(others)
 
 
 def _are_texts(value: Any) -> TypeGuard[list[str]]:

@@ -101,6 +101,13 @@ class Examples:
         """All rows as lists; for a few examples."""
         return [self.row(column, index).tolist() for index in range(len(self))]
 
+    def counts(self, column: str, size: int) -> Ids:
+        """How often each number from 0 up to `size` is in a column; (size,)."""
+        flat, counts = self._columns[column].flat, np.zeros(size, dtype=np.int64)
+        for start in range(0, len(flat), VALUES_AT_ONCE):
+            counts += np.bincount(flat[start : start + VALUES_AT_ONCE], minlength=size)
+        return counts
+
     def padded(self, column: str, rows: Ids, filler: float) -> tuple[Values, Ids]:
         """The rows numbered `rows` side by side, filled up to the longest, and where they hold a value.
 

@@ -15,7 +15,7 @@ from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.collation import Batches, Padding, PairCollation
 from bartleby.training.corpora import Reading
-from bartleby.training.options import Options, option
+from bartleby.training.options import option
 from bartleby.training.recipes.preparing import (
     chunks,
     encode,
@@ -25,12 +25,13 @@ from bartleby.training.recipes.preparing import (
     write_sample,
 )
 from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
+from bartleby.training.recipes.unlikely import RewardedCollation, UnlikelihoodOptions, unlikelihood_objective
 from bartleby.training.records import Dialogue, as_dialogue
 from bartleby.training.store import Examples, Row
 
 
 @dataclass(frozen=True)
-class ChatOptions(Options):
+class ChatOptions(UnlikelihoodOptions):
     """How examples are made. Lengths are in tokens, the closing `</s>` included."""
 
     subject: ClassVar[str] = "The chat's options"
@@ -43,7 +44,6 @@ class ChatOptions(Options):
     persona_share: float = option(
         0.5, "Share of the replies by someone with a persona that see it.", metavar="X", least=0, most=1
     )
-    label_smoothing: float = option(0.0, "Share of each target spread over the vocabulary.", least=0, most=0.99)
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,19 @@ class ChatRecipe(Recipe):
 
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
-        from bartleby.training.objectives.likelihood import TargetLoss
         from bartleby.training.recipes.perplexity import PerplexityOf
         from bartleby.training.recipes.start import starting_model
 
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
         own = {"turn_layout": self.options.layout}  # a chat lays its turns out as they were learnt
         model = starting_model(self, AutoModelForSeq2SeqLM, tokenizer, own)
-        collation = PairCollation(Examples.open(folder / "train"), Padding.of(model.config))
+        examples = Examples.open(folder / "train")
+        collates = RewardedCollation if self.options.unlikelihood == "rewards" else PairCollation
+        collation = collates(examples, Padding.of(model.config))
         return Setup(
             model=model,
             tokenizer=tokenizer,
-            objective=TargetLoss(model, self.options.label_smoothing),
+            objective=unlikelihood_objective(model, self.options, examples, self.options.target_tokens, self.seed),
             batches=Batches(collation.lengths(), collation, self.data.batch_tokens, self.seed),
             measure=PerplexityOf(model, Examples.open(folder / "valid")),
         )
@@ -136,7 +137,9 @@ class ChatExamples:
             self.report.long_last_turns += len(drafts) - len(kept)
             self.report.shortened += sum(draft.shortened for draft in kept)
             self.report.with_persona += sum(bool(draft.persona) for draft in kept)
-            yield from ({"source": draft.ids, "target": ids_of[draft.reply]} for draft in kept)
+            for draft in kept:
+                pair: dict[str, Row] = {"source": draft.ids, "target": ids_of[draft.reply]}
+                yield {**pair, "rewards": [draft.reward]} if self.options.unlikelihood == "rewards" else pair
 
     def _drafts(self, dialogue: Dialogue, ids_of: Mapping[str, list[int]]) -> Iterator[_Draft]:
         room = self.options.source_tokens
@@ -147,7 +150,9 @@ class ChatExamples:
                 self.report.long_replies += 1
                 continue
             oldest = 0 if self.layout.turns_kept is None else max(0, place - self.layout.turns_kept)
-            draft = _Draft(list(dialogue.turns[oldest:place]), dialogue.persona_of(place) if shown else (), reply)
+            persona = dialogue.persona_of(place) if shown else ()
+            reward = dialogue.rewards[place] if dialogue.rewards else 1.0
+            draft = _Draft(list(dialogue.turns[oldest:place]), persona, reply, reward)
             # Turns that surely do not fit go before the text is encoded: each costs at least its own tokens.
             while len(draft.turns) > 1 and sum(len(ids_of[turn]) for turn in draft.turns) > room:
                 draft.drop_oldest()
@@ -175,6 +180,7 @@ class _Draft:
     turns: list[str]
     persona: tuple[str, ...]
     reply: str
+    reward: float = 1.0
     ids: list[int] = field(default_factory=list)
     shortened: bool = False
 

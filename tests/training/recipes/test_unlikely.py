@@ -1,0 +1,66 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bartleby.errors import OptionError
+from bartleby.training.objectives import repeats
+from bartleby.training.recipes import unlikely
+from bartleby.training.recipes.chat import ChatOptions
+from bartleby.training.recipes.recipe import DataOptions
+from bartleby.training.recipes.unlikely import UnlikelihoodOptions
+from bartleby.training.trainer import Trainer
+from tests.training.tiny import quiet, tiny_recipe, tiny_training, write_corpora
+
+TERMS = {
+    "none": {"likelihood"},
+    "tokens": {"likelihood", "unlikelihood"},
+    "sequences": {"unlikelihood"},
+    "vocabulary": {"likelihood"},  # the first batches are only counted
+    "rewards": {"likelihood", "unlikelihood"},
+}
+
+
+@pytest.fixture(scope="module")
+def rewarded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Corpora in which each second turn of a talk is marked as wrong."""
+    folder = write_corpora(tmp_path_factory.mktemp("rewarded"))
+    for path in folder.glob("talks.*"):
+        records = [{**json.loads(line), "rewards": [1, -1, 1, -1]} for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return folder
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_chat_can_be_taught_what_not_to_say(name: str, rewarded: Path, tmp_path: Path) -> None:
+    options = ChatOptions(unlikelihood=name, sequence_share=1.0, target_tokens=20)
+    recipe = replace(tiny_recipe(rewarded), options=options, data=DataOptions(rewarded, batch_tokens=400))
+    recipe.prepare(tmp_path, quiet)
+    setup = recipe.setup(tmp_path)
+    [report] = Trainer(setup.objective, setup.batches.from_number, tiny_training(1)).run()
+    assert report.terms.keys() == TERMS[name]
+    assert report.loss > 0
+
+
+def test_a_reply_is_rewarded_as_its_turn_is(rewarded: Path, tmp_path: Path) -> None:
+    options = ChatOptions(unlikelihood="rewards")
+    recipe = replace(tiny_recipe(rewarded), options=options, data=DataOptions(rewarded, batch_tokens=10_000))
+    recipe.prepare(tmp_path, quiet)
+    setup = recipe.setup(tmp_path)
+    batch = next(setup.batches.from_number(0))
+    told = {
+        setup.tokenizer.decode([token for token in labels if token >= 0], skip_special_tokens=True).strip(): reward
+        for labels, reward in zip(batch.arrays["labels"].tolist(), batch.arrays["rewards"].tolist(), strict=True)
+    }
+    assert (told["Yes, I like cats."], told["I like cats too!"], told["Nice."], told["I see."]) == (-1, 1, -1, 1)
+
+
+def test_smoothing_goes_with_some_only() -> None:
+    UnlikelihoodOptions(unlikelihood="tokens", label_smoothing=0.1)
+    with pytest.raises(OptionError, match="`label_smoothing` must be 0 where `unlikelihood` is sequences"):
+        UnlikelihoodOptions(unlikelihood="sequences", label_smoothing=0.1)
+
+
+def test_every_weighting_can_be_chosen() -> None:
+    assert unlikely.WEIGHTINGS == repeats.WEIGHTINGS
