@@ -1,7 +1,10 @@
+import csv
 import gzip
 import json
 import lzma
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +21,17 @@ from bartleby.training.corpora import (
     training_files,
     validation_files,
 )
-from bartleby.training.records import Dialogue, Document, Pair, as_document, as_labelled, as_pair, as_question
+from bartleby.training.records import (
+    Dialogue,
+    Document,
+    Pair,
+    as_dialogue,
+    as_document,
+    as_labelled,
+    as_pair,
+    as_question,
+    as_translation,
+)
 
 RECORD = {"turns": ["Hi!", "Hello."], "topic": "greetings"}
 
@@ -132,6 +145,8 @@ def test_one_file_is_learnt_from_and_another_measured_on(tmp_path: Path) -> None
     assert validation_files(mine, str(held_out)) == [held_out]
     with pytest.raises(OptionError, match="`validation` must be a file where `data` is one, but is None"):
         validation_files(mine)
+    with pytest.raises(OptionError, match="`leave_out` must be empty where `data` is one file, but is old_"):
+        training_files(mine, ["old_*"])
     with pytest.raises(DataError, match="must be a folder or a file"):
         training_files(tmp_path / "nowhere.csv")
 
@@ -169,6 +184,31 @@ def test_records_of_any_shape_and_format_are_read(tmp_path: Path) -> None:
     glue = write(tmp_path / "train.tsv", "gj04\t1\t\tOur friends.")
     [labelled] = read_records([glue], as_labelled, columns=("source", "label", "mark", "sentence"))
     assert (labelled.text, labelled.label) == ("Our friends.", "1")
+
+
+@pytest.mark.parametrize(
+    ("record", "shape"),
+    [
+        ({"turns": ["Hi!", "Hello."], "personas": [[], ["I sing."]]}, as_dialogue),
+        ({"translation": {"en": "yes", "ro": "da"}}, lambda record: as_translation(record, "en", "ro")),
+        ({"paragraphs": ["One.", "Two."]}, as_document),
+        ({"text": "a", "label": ["x", "y"]}, lambda record: as_labelled(record, "multi_label_classification")),
+        ({"context": "He.", "question": "Who?", "answers": {"text": ["He"], "answer_start": [0]}}, as_question),
+    ],
+)
+def test_a_record_is_the_same_in_json_parquet_and_where_cells_are_text_csv(
+    tmp_path: Path, record: dict[str, Any], shape: Callable[[Any], Any]
+) -> None:
+    from pyarrow import Table, parquet
+
+    parquet.write_table(Table.from_pylist([record]), tmp_path / "a.parquet")
+    write(tmp_path / "a.jsonl", json.dumps(record))
+    cells = [value if isinstance(value, str) else json.dumps(value) for value in record.values()]
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([list(record), cells])
+    files = [tmp_path / f"a.{ending}" for ending in ("jsonl", "parquet", "csv")]
+    [wanted, *others] = read_records(files, shape)
+    assert others == [wanted, wanted]
 
 
 def test_nothing_is_read_ahead_of_what_is_asked_for(tmp_path: Path) -> None:

@@ -76,11 +76,16 @@ def corpus_files(data: Path, split: Split, leave_out: Sequence[str] = ()) -> lis
 
 
 def training_files(data: Path, leave_out: Sequence[str] = ()) -> list[Path]:
-    """What to learn from: the training split of a folder, or the one file that `data` is."""
+    """What to learn from: the training split of a folder, or the one file that `data` is.
+
+    Raises: as `corpus_files`; OptionError if something shall be left out of a single file.
+    """
     if data.is_dir():
         return corpus_files(data, "train", leave_out)
     if not data.is_file():
         raise DataError(f"{data} must be a folder or a file to learn from, but there is neither.")
+    if leave_out:
+        raise OptionError(f"`leave_out` must be empty where `data` is one file, but is {', '.join(leave_out)}.")
     return [data]
 
 
