@@ -15,7 +15,6 @@ from bartleby.training.corpora import (
     corpus_files,
     corpus_name,
     read_corpora,
-    read_dialogues,
     read_records,
     split_of,
     training_files,
@@ -47,7 +46,7 @@ def write(path: Path, *lines: str) -> Path:
 def test_packed_or_not_a_corpus_reads_the_same(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path / f"talk.train.{ending}", json.dumps(RECORD), "", json.dumps(RECORD))
     reading = Reading()
-    assert list(read_dialogues([path], reading)) == [Dialogue(("Hi!", "Hello."))] * 2
+    assert list(read_records([path], as_dialogue, reading)) == [Dialogue(("Hi!", "Hello."))] * 2
     assert reading.records == {"talk": 2}
 
 
@@ -89,13 +88,13 @@ def test_a_folder_without_corpora_is_refused(tmp_path: Path) -> None:
 def test_a_bad_record_is_named_with_file_and_line(tmp_path: Path, line: str, fault: str) -> None:
     path = write(tmp_path / "talk.train.jsonl", json.dumps(RECORD), "", line)
     with pytest.raises(DataError, match=rf"talk\.train\.jsonl, line 3: .*{fault}"):
-        list(read_dialogues([path]))
+        list(read_records([path], as_dialogue))
 
 
 def test_bad_records_can_be_skipped_but_are_told(tmp_path: Path) -> None:
     path = write(tmp_path / "talk.train.jsonl", "{}", json.dumps(RECORD), "oops")
     reading = Reading()
-    assert len(list(read_dialogues([path], reading, on_bad_record="skip"))) == 1
+    assert len(list(read_records([path], as_dialogue, reading, on_bad_record="skip"))) == 1
     assert [message.split(": ")[0] for message in reading.skipped] == [f"{path}, line 1", f"{path}, line 3"]
     assert reading.records == {"talk": 1}
 
@@ -105,14 +104,14 @@ def test_a_damaged_file_is_an_error_even_when_bad_records_are_skipped(tmp_path: 
     path = tmp_path / name
     path.write_bytes(b"\xff\xfe\x00 no such format")
     with pytest.raises(DataError, match="cannot be read"):
-        list(read_dialogues([path], on_bad_record="skip"))
+        list(read_records([path], as_dialogue, on_bad_record="skip"))
 
 
 def test_refusals_are_all_counted_though_few_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpora, "SHOWN_REFUSALS", 2)
     reading = Reading()
     path = write(tmp_path / "talk.train.jsonl", *["{}"] * 5)
-    assert list(read_dialogues([path], reading, on_bad_record="skip")) == []
+    assert list(read_records([path], as_dialogue, reading, on_bad_record="skip")) == []
     assert (reading.records, reading.refused, len(reading.skipped)) == ({"talk": 0}, 5, 2)
     assert reading.told()[0].startswith(f"Skipped {path}, line 1: `turns` must")
     assert reading.told()[2:] == ["Skipped 3 more bad records."]
@@ -233,5 +232,5 @@ def test_an_article_of_squad_with_a_bad_question_gives_the_others(tmp_path: Path
 def test_the_corpora_at_hand_are_all_dialogues(shared: Path) -> None:
     [path] = [path for path in corpus_files(shared / "data" / "chat", "valid") if "persona" in path.name]
     reading = Reading()
-    assert all(len(dialogue.personas) == 2 for dialogue in read_dialogues([path], reading))
+    assert all(len(dialogue.personas) == 2 for dialogue in read_records([path], as_dialogue, reading))
     assert reading.records == {"synthetic_persona_chat": 61}

@@ -16,7 +16,6 @@ from typing import Any, Literal, TypeVar
 
 from bartleby.errors import DataError, OptionError, raise_all
 from bartleby.training.formats import ENDINGS, entries, format_of
-from bartleby.training.records import Dialogue, as_dialogue
 
 OnBadRecord = Literal["stop", "skip"]
 Split = Literal["train", "valid"]
@@ -162,13 +161,6 @@ def read_corpora(
                 continue
             reading.records[corpus] += 1
             yield corpus, record
-
-
-def read_dialogues(
-    paths: Sequence[Path], reading: Reading | None = None, on_bad_record: OnBadRecord = "stop"
-) -> Iterator[Dialogue]:
-    """`read_records` of dialogues."""
-    yield from read_records(paths, as_dialogue, reading, on_bad_record)
 
 
 def _stem(path: Path) -> str:
