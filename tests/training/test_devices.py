@@ -1,15 +1,11 @@
 import os
 
-import numpy as np
 import pytest
 import torch
 
 from bartleby.errors import OptionError
-from bartleby.training.collation import Batch
 from bartleby.training.devices import (
-    PLAIN_ATTENTION_TOKENS,
     Precision,
-    attention,
     denormals_flushed,
     random_numbers_of,
     shards_asked_of_accelerate,
@@ -45,13 +41,6 @@ def test_a_wish_to_shard_is_heard_here_and_not_by_accelerate(monkeypatch: pytest
         assert "ACCELERATE_USE_FSDP" not in os.environ
     finally:
         shards_asked_of_accelerate.cache_clear()
-
-
-@pytest.mark.parametrize(("tokens", "fused"), [(PLAIN_ATTENTION_TOKENS, False), (PLAIN_ATTENTION_TOKENS + 1, True)])
-def test_long_sequences_are_attended_to_by_the_fused_kernel(tokens: int, fused: bool) -> None:
-    batch = Batch({"input_ids": np.zeros((1, tokens), np.int64), "labels": np.zeros((1, 3), np.int64)})
-    with attention(CPU, batch):
-        assert torch.backends.cuda.flash_sdp_enabled() == fused
 
 
 def test_numbers_too_small_are_zeros_only_meanwhile() -> None:

@@ -6,7 +6,7 @@ from bartleby.backends.pytorch.model import Model
 from bartleby.backends.pytorch.models import BartForCausalLM, BartForConditionalGeneration
 from bartleby.family.config import BartConfig
 from bartleby.training.collation import Batch
-from bartleby.training.devices import Precision, attention
+from bartleby.training.devices import Precision
 from bartleby.training.memory import Memory, optimizer_numbers, training_bytes
 from bartleby.training.objectives.likelihood import TargetLoss
 from bartleby.training.optimizers import build_optimizers
@@ -42,7 +42,7 @@ def saved_bytes(taught: Model, options: TrainingOptions) -> int:
 
     device = torch.device("cpu")
     hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
-    with hooks, attention(device, batch), Precision(options.precision, device).autocast():
+    with hooks, Precision(options.precision, device).autocast():
         TargetLoss(taught.train())(batch, batch)
     return sum(size for size, _ in sizes.values())
 

@@ -1,4 +1,4 @@
-"""What the steps run on: processes, device, precision, and which kernels are quick there."""
+"""What the steps run on: processes, device and precision."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from functools import cache
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs  # type: ignore[import-untyped]
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bartleby.errors import OptionError, raise_all
-from bartleby.training.collation import Batch
 
 PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-PLAIN_ATTENTION_TOKENS = 160
-"""On a CPU, sequences of up to this length are attended to without the fused kernel: there and back it takes 4 times
-as long for 48 tokens, as long for 192, and half as long for 512 (bfloat16, 8 heads of 32, one thread)."""
 
 
 def accelerator_for(unused_parameters: bool) -> Accelerator:
@@ -68,20 +63,6 @@ def refuse_precision(name: str, device: torch.device) -> None:
     if launched not in ("no", name):
         faults.append(f"`precision` is {name}, but `accelerate launch` was told {launched}. Tell both the same.")
     raise_all(OptionError, faults, "The precision")
-
-
-def attention(device: torch.device, batch: Batch) -> AbstractContextManager[None]:
-    """The kernels for a batch."""
-    longest = max((array.shape[1] for array in batch.arrays.values() if array.ndim == 2), default=0)
-    return sdpa_kernel(SDPBackend.MATH) if is_plain(device, longest) else nullcontext()
-
-
-def is_plain(device: torch.device, length: int) -> bool:
-    """Whether attention over `length` tokens is computed step by step, with all its weights kept.
-
-    On a CPU the fused kernel's way back is slow for short sequences: a quarter of a step of the chat model.
-    """
-    return device.type == "cpu" and length <= PLAIN_ATTENTION_TOKENS
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from torch import nn
 
 from bartleby.backends.pytorch.model import Model
 from bartleby.family.config import PreTrainedConfig
-from bartleby.training.devices import is_plain
 from bartleby.training.settings import TrainingOptions
 
 FLOAT, HALF = 4, 2
@@ -103,9 +102,12 @@ def layer_bytes(config: PreTrainedConfig, precision: str, attentions: int, inner
 
 
 def attention_bytes(model: Model, precision: str, heads: int, length: int) -> int:
-    """The weights of one attention a place, where a kernel keeps them; dropout keeps its noise, and what it left."""
-    drops, device = model.config.attention_dropout > 0, model.device
-    if not is_plain(device, length) and not (drops and device.type == "cpu"):  # whose fused kernel drops nothing
+    """The weights of one attention a place, where they are kept for the way back.
+
+    Fused kernels keep none; on a CPU there is none that drops weights, and none is used in bfloat16.
+    """
+    drops = model.config.attention_dropout > 0
+    if model.device.type != "cpu" or (precision == "no" and not drops):
         return 0
-    # Half weights are kept twice, before and after they become halves.
-    return heads * length * FLOAT * (3 if drops else 1)
+    size = FLOAT if precision == "no" else HALF
+    return heads * length * size * (3 if drops else 1)  # dropout keeps its noise, and what it left

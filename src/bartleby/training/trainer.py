@@ -27,7 +27,6 @@ from bartleby.training.collation import Batch
 from bartleby.training.devices import (
     Precision,
     accelerator_for,
-    attention,
     denormals_flushed,
     random_numbers_of,
     shards_asked_of_accelerate,
@@ -101,7 +100,7 @@ class Trainer:
         started = time.perf_counter()
         share = self.options.share_at(self.step, self.steps)
         self.placement.called.train()
-        with attention(self.accelerator.device, batch), random_numbers_of(self.accelerator.device):
+        with random_numbers_of(self.accelerator.device):
             terms = self._learn_from(batch)
         loss = math.fsum(terms.values())
         self._refuse_divergence("loss", loss)

@@ -14,6 +14,7 @@ from bartleby.backends.pytorch.layers import (  # noqa: E402
     EncoderLayer,
     LearnedPositions,
     TokenEmbedding,
+    learns_openly,
 )
 
 STATES = torch.randn(2, 4, 16, generator=torch.Generator().manual_seed(0))
@@ -126,3 +127,22 @@ def test_halves_do_not_overflow_into_nothing(model_type: str, layer_class: Any) 
     for output_attentions in (True, False):
         output = layer.half()(hidden.half(), output_attentions=output_attentions)[0]
         assert torch.isfinite(output).all()
+
+
+@pytest.mark.parametrize("mask", [None, "some", "all"])
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_attention_learns_in_bfloat16_what_it_learns_in_float32(is_causal: bool, mask: str | None) -> None:
+    torch.manual_seed(0)
+    attention = Attention(16, 2, is_causal=is_causal)
+    bias = None
+    if mask is not None:
+        bias = torch.zeros(2, 1, 1, 4)
+        bias[1, :, :, 2 if mask == "some" else 0 :] = torch.finfo(torch.float32).min
+    gradients = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        states = STATES.clone().to(dtype).requires_grad_()
+        attention.to(dtype)(states, attention_mask=bias)[0].float().square().sum().backward()
+        gradients[dtype] = states.grad.float()
+    assert learns_openly(STATES.bfloat16().requires_grad_())
+    assert not learns_openly(STATES.bfloat16())
+    torch.testing.assert_close(gradients[torch.bfloat16], gradients[torch.float32], rtol=0.1, atol=0.02)
