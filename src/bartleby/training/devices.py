@@ -5,24 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from functools import cache
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs  # type: ignore[import-untyped]
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState  # type: ignore[import-untyped]
 
 from bartleby.errors import OptionError, raise_all
 
 PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+PATIENCE = timedelta(hours=12)
+"""How long processes wait for each other: while one reads large corpora, the others have nothing to do."""
+
+
+def processes_together() -> PartialState:
+    """This process among those that train together, as `torchrun` or `accelerate launch` started them."""
+    # Processes that a launcher started on a CPU would each train alone, were accelerate not told that it is one.
+    return PartialState(cpu=not torch.accelerator.is_available(), timeout=PATIENCE)
 
 
 def accelerator_for(unused_parameters: bool) -> Accelerator:
-    """This process among those that train together, as `torchrun` or `accelerate launch` started them.
+    """The device of this process, and its ties to the others.
 
     `unused_parameters`: a step may leave some without a gradient, for which the other processes must not wait.
     """
-    # Processes that a launcher started on a CPU would each train alone, were accelerate not told that it is one.
-    on_cpu = not torch.accelerator.is_available()
+    processes_together()  # the accelerator takes them as it finds them
     distributed = DistributedDataParallelKwargs(find_unused_parameters=unused_parameters)
+    on_cpu = not torch.accelerator.is_available()
     return Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[distributed])
 
 
