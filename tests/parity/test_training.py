@@ -278,3 +278,24 @@ def test_smoothed_targets_are_learnt_down_to_their_entropy() -> None:
     floor = -(most * np.log(most) + (VOCABULARY - 1) * rest * np.log(rest))
     found = by_heart(TargetLoss(tiny(), share), examples(), 140)["likelihood"]
     assert floor - 1e-3 < found < floor + 0.1
+
+
+def test_layerdrop_leaves_out_its_share_of_the_layers_in_training_alone() -> None:
+    model = tiny(encoder_layers=6, decoder_layers=6, encoder_layerdrop=0.25, decoder_layerdrop=0.75)
+    inputs = {name: torch.from_numpy(array[:2]) for name, array in examples().arrays.items()}
+
+    def layers_used() -> dict[str, int]:
+        model.zero_grad()
+        model(**inputs).loss.backward()
+        found = {}
+        for side in ("encoder", "decoder"):
+            layers = model.get_submodule(f"model.{side}.layers")
+            found[side] = sum(layer.fc1.weight.grad is not None for layer in layers)
+        return found
+
+    model.train()
+    used = [layers_used() for _ in range(60)]
+    assert 0.65 < sum(each["encoder"] for each in used) / 360 < 0.85
+    assert 0.15 < sum(each["decoder"] for each in used) / 360 < 0.35
+    model.eval()
+    assert layers_used() == {"encoder": 6, "decoder": 6}
