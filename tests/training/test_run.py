@@ -139,14 +139,19 @@ def test_the_best_checkpoint_is_kept_besides_the_newest(corpora: Path, tmp_path:
 
 
 def test_another_metric_may_be_the_better_the_higher(corpora: Path, tmp_path: Path) -> None:
-    run = tiny_run(corpora, tmp_path, 3, validation_steps=1, metric="rougeL")
+    run = tiny_run(corpora, tmp_path, 3, validation_steps=1)
+    run.options = replace(run.options, metric="rougeL")
     figures = iter([0.2, 0.4, 0.3])
     run.measure = lambda examples: {"rougeL": next(figures), "examples": 500}
     list(run.steps())
     assert run.folder.best is not None
     assert run.folder.best.name == "step-00000002"
-    with pytest.raises(OptionError, match="`metric` must be measured by chat, but 'bleu' is not"):
-        tiny_run(corpora, tmp_path / "other", 3, metric="bleu").validate(500)
+
+
+def test_a_metric_that_is_not_measured_is_refused_before_the_first_step(corpora: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"must be one that chat measures \(perplexity\), but is 'bleu'"):
+        tiny_run(corpora, tmp_path, 3, metric="bleu")
+    assert tiny_run(corpora, tmp_path, 3, metric="perplexity").metric == "perplexity"
 
 
 def test_a_run_ends_when_patience_has_run_out_and_stays_ended(corpora: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState  # type: ignore[import-untyped]
 from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 
-from bartleby.errors import OptionError
-from bartleby.measure.metrics import metric_of
+from bartleby.errors import MissingExtraError, OptionError
+from bartleby.measure.metrics import METRICS, metric_of
 from bartleby.training.cadence import Every, RunOptions
+from bartleby.training.devices import processes_together
 from bartleby.training.journal import Journal
-from bartleby.training.lora import merged
+from bartleby.training.lora import has_adapters, merged, save_adapter
 from bartleby.training.pace import refuse_length, steps_of
 from bartleby.training.recipes.recipe import Recipe, Tell
 from bartleby.training.runs import STATE, STEPS, RunFolder
@@ -25,6 +24,10 @@ from bartleby.training.settings import PLACES, TrainingOptions
 from bartleby.training.stages import FILE as STAGES
 from bartleby.training.stages import stages_before, write_stages
 from bartleby.training.trainer import StepReport, Trainer
+
+
+ADAPTER = "adapter"
+"""Folder in a checkpoint for the adapters alone, if there are any."""
 
 
 def never() -> bool:
@@ -49,7 +52,7 @@ class Run:
     ) -> None:
         refuse_length(training, options)
         self.recipe, self.options = recipe, options
-        self.processes = PartialState(cpu=not torch.accelerator.is_available())
+        self.processes = processes_together()
         self.is_main: bool = self.processes.is_main_process
         self.tell = tell if self.is_main else nobody
         self.folder, self.journal = RunFolder(path), Journal(path, writes=self.is_main)
@@ -71,6 +74,8 @@ class Run:
         if state is not None:
             self.trainer.restore(state)
             self.tell(f"Going on after step {self.trainer.step} of {training.steps}.")
+        elif self.options.metric is not None:
+            self._refuse_unmeasured(self._figures(1))  # now, not after the first minutes
         self._saved = None if state is None else self.trainer.step
         self._since_best = self._validations_since_best()
         self._note_start()
@@ -156,9 +161,16 @@ class Run:
         if quick.get("examples") == self.options.quick_validation:
             self.validate()
         if self.options.plot:
-            self.journal.draw(self.metric)
+            self._draw()
         self.close()
         return self.folder.best or last
+
+    def _draw(self) -> None:
+        """Draw the loss, which is nothing to fail for after all that was learnt."""
+        try:
+            self.journal.draw(self.metric)
+        except MissingExtraError as fault:
+            self.tell(str(fault))
 
     def save(self) -> Path:
         """Write a checkpoint now, all processes together; returns its folder."""
@@ -177,8 +189,11 @@ class Run:
 
     def _write(self, folder: Path, state: Mapping[str, Any]) -> None:
         torch.save(dict(state), folder / STATE)  # first: it holds the weights themselves, not the averages
-        with self.trainer.whole_model() as model, merged(model):  # a plain model, which anyone can load
-            model.save_pretrained(folder)
+        with self.trainer.whole_model() as model:
+            if has_adapters(model):
+                save_adapter(model, folder / ADAPTER)
+            with merged(model):  # a plain model, which anyone can load
+                model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def validate(self, examples: int | None = None) -> dict[str, float]:
@@ -186,14 +201,18 @@ class Run:
 
         Those on as many as the options say for the way decide which checkpoint is the best, which is saved.
         """
-        with self.trainer.whole_model(), self.trainer.precision.autocast(), torch.no_grad():
-            figures = self.measure(examples)
+        figures = self._figures(examples)
         self.journal.log("validation", {"step": self.trainer.step, "sample": examples, **figures})
         told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name not in COUNTS)
         self.tell(f"Validation after step {self.trainer.step}: {told} on {figures.get('examples', 0):,.0f} examples.")
         if examples == self.options.quick_validation:
-            self._compare(self._main_says(figures.get(self.metric, math.nan)))
+            self._refuse_unmeasured(figures)
+            self._compare(self._main_says(figures[self.metric]))
         return figures
+
+    def _figures(self, examples: int | None) -> dict[str, float]:
+        with self.trainer.whole_model(), self.trainer.precision.autocast(), torch.no_grad():
+            return self.measure(examples)
 
     @property
     def metric(self) -> str:
@@ -210,8 +229,6 @@ class Run:
 
     def _compare(self, value: float) -> None:
         """Keep the best checkpoint, and count how long there was no better one."""
-        if math.isnan(value):
-            raise OptionError(f"`metric` must be measured by {self.recipe.kind}, but {self.metric!r} is not.")
         best = self._main_says(self._best())  # who looked late would find what the main process notes below
         if best is not None and not metric_of(self.metric).is_better(value, best["value"]):
             if self.trainer.step > best["step"]:
@@ -223,6 +240,14 @@ class Run:
             self.folder.tidy(self.options.keep)
         self.processes.wait_for_everyone()
         self._since_best = set()
+
+    def _refuse_unmeasured(self, figures: Mapping[str, float]) -> None:
+        """Raises: OptionError if what the best checkpoint is to be best by is not among the figures."""
+        if self.metric not in figures:
+            known = ", ".join(name for name in figures if name in METRICS)
+            raise OptionError(
+                f"`metric` must be one that {self.recipe.kind} measures ({known}), but is {self.metric!r}."
+            )
 
     def _best(self) -> dict[str, Any] | None:
         best = self.folder.best_figure
