@@ -12,8 +12,9 @@ from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import OptionError
 from bartleby.training.cadence import RunOptions
 from bartleby.training.journal import Journal
+from bartleby.training.lora import load_adapter
 from bartleby.training.recipes.recipe import ModelOptions
-from bartleby.training.run import Run
+from bartleby.training.run import ADAPTER, Run
 from bartleby.training.runs import RunFolder
 from bartleby.training.stages import read_stages
 from tests.training.run_together import STEPS, STOPPED
@@ -93,6 +94,8 @@ def test_adapters_are_saved_as_a_plain_model_and_taken_up_as_adapters(
         pieces = {"input_ids": torch.tensor([[5, 6, 2]]), "decoder_input_ids": torch.tensor([[1, 7]])}
         before_merging = BlenderbotForConditionalGeneration.from_pretrained(RunFolder(finished_run).best).eval()
         assert not torch.allclose(saved.eval()(**pieces).logits, before_merging(**pieces).logits, atol=1e-4)
+        load_adapter(before_merging, checkpoint / ADAPTER)
+        assert torch.allclose(saved(**pieces).logits, before_merging(**pieces).logits, atol=1e-5)
 
 
 def test_texts_are_read_and_cut_into_tokens_once(corpora: Path, tmp_path: Path) -> None:

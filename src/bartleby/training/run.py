@@ -25,7 +25,6 @@ from bartleby.training.stages import FILE as STAGES
 from bartleby.training.stages import stages_before, write_stages
 from bartleby.training.trainer import StepReport, Trainer
 
-
 ADAPTER = "adapter"
 """Folder in a checkpoint for the adapters alone, if there are any."""
 
