@@ -41,16 +41,6 @@ CLASS_PREFIX = {"bart": "Bart", "blenderbot": "Blenderbot", "blenderbot-small": 
 CLOSE = 1e-4
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerate() -> Iterator[None]:
-    """accelerate keeps the first device and precision of a process for good."""
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
 # Gradients
 
 
