@@ -40,7 +40,7 @@ CORPORA: Mapping[str, Attribution] = {
     "novel_dialogue": Attribution(
         title="Dialogue of novels",
         licence="CC0 / public domain in the US",
-        source="Standard Ebooks and others",
+        source="novels whose copyright has ended",
         manner="quotes from novels; period English, long turns",
     ),
     "openstax_summaries": Attribution(
