@@ -18,6 +18,7 @@ from bartleby.backends.pytorch.models import (
 )
 from bartleby.errors import CheckpointError, OptionError
 from bartleby.family.config import BartConfig, BlenderbotConfig
+from bartleby.training.freezing import freeze
 from bartleby.training.lora import (
     adapter_state,
     add_adapters,
@@ -214,6 +215,15 @@ def test_what_was_saved_is_what_is_loaded(tmp_path: Path) -> None:
     save_adapter(other, tmp_path / "again")
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_adapters_that_were_frozen_are_saved_too(tmp_path: Path) -> None:
+    model = adapted("qv")
+    freeze(model, ["decoder"])
+    save_adapter(model, tmp_path)
+    other = writer()
+    load_adapter(other, tmp_path)
+    assert torch.equal(logits(model), logits(other))
 
 
 def test_other_models_of_the_family_take_adapters(tmp_path: Path) -> None:

@@ -106,8 +106,10 @@ def has_adapters(model: nn.Module) -> bool:
 
 @contextmanager
 def merged(model: nn.Module) -> Iterator[None]:
-    """A plain model inside, to be saved or measured: adapters are added to their projections, and back to the bit
-    outside. Costs a copy of the adapted projections."""
+    """A plain model inside, to be saved or measured; outside, everything is what it was, to the bit.
+
+    Costs a copy of the adapted projections.
+    """
     adapted = _adapted(model)
     for name, module in adapted.items():
         _put(model, name, module.merged())
@@ -126,8 +128,9 @@ def merge(model: nn.Module) -> None:
 
 
 def adapter_state(model: nn.Module) -> dict[str, Tensor]:
-    """What learns, by its name in the model: adapters and the heads beside them."""
-    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+    """The adapters and the heads beside them, by their names in the model; the tensors themselves, not copies."""
+    shapes = _shapes(model, list(_adapted(model)), rank=1)  # for the names alone
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if name in shapes}
 
 
 def load_adapter_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -220,9 +223,9 @@ def _adapt(model: nn.Module, names: Sequence[str], rank: int, alpha: float, drop
 
 def _shapes(model: nn.Module, names: Sequence[str], rank: int) -> dict[str, torch.Size]:
     """Of what learns, if the projections `names` get adapters."""
-    shapes = {}
+    projections, shapes = _projections(model), {}
     for name in names:
-        projection = _projections(model)[name]
+        projection = projections[name]
         shapes[f"{name}.lora_A.weight"] = torch.Size((rank, projection.in_features))
         shapes[f"{name}.lora_B.weight"] = torch.Size((projection.out_features, rank))
     for head in _kept(model):
