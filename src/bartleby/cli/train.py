@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ import typer
 
 from bartleby.cli.options import build_options, flags_of, given_options
 from bartleby.cli.progress import Progress, is_main_process, say
-from bartleby.errors import need_extra
+from bartleby.documents import read_document
+from bartleby.errors import DataError, need_extra
 from bartleby.training.cadence import RunOptions
 from bartleby.training.options import Options, option
 from bartleby.training.recipes import RECIPES
@@ -124,17 +125,31 @@ def follow(run: Run) -> Path:
 def export_run(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     target: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the checkpoint goes.")],
+    figures: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="What `bartleby evaluate --json` wrote, for the card. Repeatable."),
+    ] = None,
+    max_shard_size: Annotated[str, typer.Option(metavar="SIZE", help="Of one file of weights.")] = "15MB",
 ) -> None:
     """Make the best checkpoint of a run one to ship: float16, with a measured model card; prints where it is."""
     need_extra("train", "Exporting a run")
-    print(export_to(run_dir, target))
+    print(export_to(run_dir, target, figures or (), max_shard_size))
 
 
-def export_to(run: Path, target: Path) -> Path:
+@app.command("status")
+def tell_status(run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]) -> None:
+    """Tell how far a run is, how it measures, and which runs its model went through before."""
+    from bartleby.cli.status import status_of
+
+    print("\n".join(status_of(run_dir)))
+
+
+def export_to(run: Path, target: Path, figures: Sequence[Path] = (), max_shard_size: str = "15MB") -> Path:
     """As the command."""
     from bartleby.training.export import export_run
 
-    return export_run(run, target, say)
+    documents = [read_document(path, DataError) for path in figures]
+    return export_run(run, target, say, figures=documents, max_shard_size=max_shard_size)
 
 
 @contextmanager
