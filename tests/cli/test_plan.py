@@ -74,3 +74,24 @@ def test_the_plan_tells_model_examples_steps_rate_and_memory(dry: Callable[..., 
 def test_epochs_and_minutes_are_told_too(dry: Callable[..., str]) -> None:
     assert "Steps: 28, 14 an epoch" in dry("--epochs", 2)
     assert "Steps: as many as take 5 minutes" in dry("--minutes", 5)
+
+
+def test_a_dry_distillation_lets_no_teacher_write(bartleby: Bartleby, tiny_summarizer: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    options = ["--model", tiny_summarizer, "--source-tokens", 64, "--target-tokens", 32, "--written-examples", 0]
+    command = ["train", "distill", "--data", DATA / "summaries", "--steps", 1, "--pseudo-labels", labels, *options]
+    ran = bartleby(*command, "--dry-run")
+    assert ran.code == 0, ran.err
+    assert "shows the targets of the corpora" in ran.err
+    assert not labels.exists()
+
+
+def test_the_other_kinds_can_be_planned_too(bartleby: Bartleby, tmp_path: Path) -> None:
+    config = tmp_path / "tiny.yaml"
+    config.write_text(TINY, encoding="utf-8")
+    for kind, data in (("classify", "labels"), ("answer", "questions"), ("lm", "text"), ("pretrain", "text")):
+        blocks = ["--block-tokens", 64] if data == "text" else []
+        ran = bartleby("train", kind, "--config", config, "--data", DATA / data, "--steps", 1, "--dry-run", *blocks)
+        assert ran.code == 0, ran.err
+        assert ran.out.startswith(f"{kind}: a new model, shaped as bartleby-summary-mini")
+        assert "The first batch" in ran.out

@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 pytest.importorskip("yaml")
 
+from bartleby import errors
 from bartleby.training.recipes import RECIPES
 from bartleby.training.run import Run
 from bartleby.training.trainer import StepReport
@@ -101,6 +102,28 @@ def test_a_finished_run_can_be_exported_at_once_or_later(
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
     assert weights[0] == weights[1]
     assert (tmp_path / "two" / "README.md").read_text().startswith("---\nlibrary_name: bartleby\n")
+
+
+def test_figures_of_an_evaluation_get_into_the_card(bartleby: Bartleby, command: list[object], tmp_path: Path) -> None:
+    assert bartleby(*command, "--steps", 1, "--export", tmp_path / "model").code == 0
+    options = ["--model", tmp_path / "model", "--data", DATA / "chat" / "train.jsonl", "--limit", 2]
+    ran = bartleby("evaluate", "chat", *options, "--json", tmp_path / "figures.json")
+    assert ran.code == 0, ran.err
+    figures = ["--figures", tmp_path / "figures.json", "--max-shard-size", "10KB"]
+    ran = bartleby("train", "export", tmp_path / "run", tmp_path / "model", *figures)
+    assert ran.code == 0, ran.err
+    assert "distinct" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert len([*(tmp_path / "model").glob("model-*.safetensors")]) > 1
+
+
+def test_a_run_ends_well_where_nothing_can_be_drawn(
+    bartleby: Bartleby, command: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(errors.EXTRA_MODULES, "log", ("no_such_module",))
+    ran = bartleby(*command, "--steps", 1)
+    assert ran.code == 0, ran.err
+    assert Path(ran.out.strip()).is_dir()
+    assert 'Drawing the loss needs no_such_module. Run: pip install "bartleby[log]"' in ran.err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ def plan_of(recipe: Recipe, training: TrainingOptions, options: RunOptions, tell
     from bartleby.training.pace import refuse_length
 
     refuse_length(training, options)
+    if getattr(recipe.options, "pseudo_labels", None) is not None:
+        tell("The batch below shows the targets of the corpora; the teacher's own would stay, and take long to write.")
+        recipe = replace(recipe, options=replace(recipe.options, pseudo_labels=None))
     with TemporaryDirectory(prefix="bartleby-dry-run-") as made:
         folder = Path(made)
         recipe.prepare(folder, tell)
