@@ -40,3 +40,22 @@ def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert out == ""
     assert "5/8" in err
     assert "loss 2.000" in err
+
+
+def test_of_several_processes_only_the_main_one_speaks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rank, is_main in (("0", True), ("1", False)):
+        monkeypatch.setenv("RANK", rank)
+        assert progress.is_main_process() is is_main
+        progress.say(f"from {rank}")
+    assert capsys.readouterr() == ("", "from 0\n")
+
+
+def test_a_progress_that_is_not_shown_stays_silent(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Progress(0, steps=1, is_shown=False) as shown:
+        shown.show(report(1, 2.0))
+    assert capsys.readouterr() == ("", "")
