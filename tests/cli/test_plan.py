@@ -10,7 +10,7 @@ import numpy as np
 from bartleby.cli.plan import LONGEST_LINE, batch_lines, shown
 from bartleby.training.collation import Batch
 from tests.cli.conftest import Ran
-from tests.cli.test_train import DATA, TINY
+from tests.cli.test_kinds import DATA, TINY
 
 Bartleby = Callable[..., Ran]
 

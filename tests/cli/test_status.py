@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 pytest.importorskip("yaml")
 
 from tests.cli.conftest import Ran
-from tests.cli.test_train import DATA, TINY
+from tests.cli.test_kinds import DATA, TINY
 
 Bartleby = Callable[..., Ran]
 
