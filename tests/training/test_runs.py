@@ -32,6 +32,17 @@ def test_a_recipe_that_differs_is_refused_field_by_field(tmp_path: Path) -> None
     assert folder.recipe == {"steps": 10, "betas": [0.9, 0.98], "seed": 0}
 
 
+def test_a_run_that_was_started_before_a_field_was_noted_goes_on(tmp_path: Path) -> None:
+    folder, now = RunFolder(tmp_path), {"steps": 10, "validation_corpora": {"news": 5}}
+    folder.settle({"steps": 10})
+    folder.settle(now)
+    assert folder.recipe == {"steps": 10}
+    new = RunFolder(tmp_path / "new")
+    new.settle(now)
+    with pytest.raises(OptionError, match=r"`validation_corpora` is {'news': 6} here, but {'news': 5} there"):
+        new.settle({**now, "validation_corpora": {"news": 6}})
+
+
 def test_steps_that_are_not_known_yet_are_those_of_before(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.settle({"steps": None, "seed": 0})

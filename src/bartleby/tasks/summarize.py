@@ -24,6 +24,7 @@ from bartleby.generation.config import GenerationConfig
 from bartleby.generation.resolution import resolve_options
 from bartleby.tasks.batches import Writing, best_answers
 from bartleby.tasks.chat import checked
+from bartleby.tasks.texts import text_of
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 
@@ -120,7 +121,7 @@ class Summarizer:
         seconds = time.perf_counter() - started
         return [
             Summary(
-                text=self.tokenizer.decode(answer.ids, skip_special_tokens=True).strip(),
+                text=text_of(self.tokenizer, answer.ids),
                 style=style,
                 score=answer.score,
                 finish_reason=answer.finish_reason,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bartleby.errors import OptionError
+from bartleby.tasks.texts import encode
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.lexicon import Ids, Lexicon
 from bartleby.training.records import Document
@@ -103,12 +104,7 @@ class Packing:
             yield [next(rows) for _ in document.paragraphs]
 
     def _encoded(self, texts: list[str]) -> list[Ids]:
-        if not texts:
-            return []
-        # What looks like a special token in a text is text: a `</s>` would end what is to be written.
-        rows = self.tokenizer(
-            texts, add_special_tokens=False, split_special_tokens=True, return_attention_mask=False, verbose=False
-        )["input_ids"]
+        rows = encode(self.tokenizer, texts, add_special_tokens=False)
         return [np.array(row, dtype=np.int64) for row in rows]
 
     def _parts(self, paragraph: Ids) -> Iterator[Ids]:

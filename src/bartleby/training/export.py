@@ -18,6 +18,7 @@ from bartleby.backends.pytorch.heads import ConditionalGeneration
 from bartleby.backends.pytorch.model import Model
 from bartleby.errors import CheckpointError, raise_all
 from bartleby.tasks.batches import Writing, best_answers
+from bartleby.tasks.texts import text_of
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.model_card import CardFacts, Sample, model_card
@@ -124,12 +125,8 @@ def samples_of(backend: PyTorchBackend, tokenizer: PreTrainedTokenizer, pairs: E
     """What the model answers to the sources of `pairs`, decoded as its checkpoint says."""
     sources, targets = pairs.rows("source"), pairs.rows("target")
     answers = best_answers(backend, sources, Writing(backend.generation_config, SAMPLE_SEED))
-
-    def text(ids: Sequence[int]) -> str:
-        return tokenizer.decode(list(ids), skip_special_tokens=True).strip()
-
     return [
-        Sample(text(source), text(answer.ids), text(target))
+        Sample(text_of(tokenizer, source), text_of(tokenizer, answer.ids), text_of(tokenizer, target))
         for source, target, answer in zip(sources, targets, answers, strict=True)
     ]
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from bartleby.backends.protocol import Backend
 from bartleby.errors import DataError
 from bartleby.tasks.batches import Writing, best_answers
+from bartleby.tasks.texts import encode_within, text_of
 from bartleby.tokenization.base import PreTrainedTokenizer
-from bartleby.training.recipes.preparing import encode_within
 
 AT_ONCE = 64
 """Sources between two times that the file is surely on disk."""
@@ -65,7 +65,7 @@ class Teacher:
         texts = [self.prefix + source for source in sources]
         ids = [row for row, _ in encode_within(self.tokenizer, texts, self.most)]
         answers = best_answers(self.backend, ids, self.writing)
-        return [self.tokenizer.decode(list(answer.ids), skip_special_tokens=True).strip() for answer in answers]
+        return [text_of(self.tokenizer, answer.ids) for answer in answers]
 
     @property
     def most(self) -> int:

@@ -27,6 +27,8 @@ STATE = "training_state.pt"
 LOCK = "lock"
 CHECKPOINTS = "checkpoints"
 STEPS = "steps"
+NOTED_LATER = ("validation_corpora",)
+"""What recipes of earlier releases do not say: a run that was started with one goes on without it."""
 
 
 def runs_folder() -> Path:
@@ -94,7 +96,7 @@ class RunFolder:
         faults = [
             f"`{name}` is {wanted.get(name)!r} here, but {earlier.get(name)!r} there."
             for name in sorted(earlier.keys() | wanted.keys())
-            if earlier.get(name) != wanted.get(name)
+            if earlier.get(name) != wanted.get(name) and (name in earlier or name not in NOTED_LATER)
         ]
         raise_all(
             OptionError, faults, f"{self.path} holds a run of another recipe; choose another run folder, or its own"

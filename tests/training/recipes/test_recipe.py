@@ -1,13 +1,11 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bartleby.errors import OptionError
 from bartleby.training.options import Options, option
-from bartleby.training.recipes.recipe import DataOptions, Figures, ModelOptions, Recipe, Setup, Tell, sampled
-from bartleby.training.store import Examples
+from bartleby.training.recipes.recipe import DataOptions, Figures, ModelOptions, Recipe, Setup, Tell
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,13 @@ def test_a_document_says_what_decides_but_not_where_it_lies(recipe: Counting, co
     }
 
 
+def test_another_validation_is_another_recipe(recipe: Counting, corpora: Path) -> None:
+    sizes = {name: (corpora / f"{name}.valid.jsonl").stat().st_size for name in ("people", "talks")}
+    assert recipe.document()["validation_corpora"] == sizes
+    fewer = replace(recipe, data=DataOptions(corpora, validation="talks"))
+    assert fewer.document()["validation_corpora"] == {"talks": sizes["talks"]}
+
+
 def test_a_corpus_left_out_is_none_of_it(recipe: Counting, corpora: Path) -> None:
     other = replace(recipe, data=DataOptions(corpora, leave_out=("talks",)))
     assert list(other.document()["corpora"]) == ["people"]
@@ -57,12 +62,3 @@ def test_a_corpus_left_out_is_none_of_it(recipe: Counting, corpora: Path) -> Non
 def test_options_of_a_model_that_contradict_each_other_are_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         ModelOptions(**values)  # type: ignore[arg-type]
-
-
-def test_a_sample_is_the_same_every_time_and_its_front_is_a_smaller_one() -> None:
-    examples = Examples.of({"ids": [[number] for number in range(50)]})
-    drawn = sampled(examples, 20).rows("ids")
-    assert len(drawn) == 20
-    assert drawn[:5] == sampled(examples, 5).rows("ids")
-    assert drawn != [[number] for number in range(20)]
-    assert np.array_equal(sorted(sampled(examples, 99).rows("ids")), [[number] for number in range(50)])

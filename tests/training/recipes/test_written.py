@@ -4,9 +4,9 @@ import torch
 from bartleby.backends.pytorch.models import BartForConditionalGeneration
 from bartleby.family.config import BartConfig
 from bartleby.measure.rouge import rouge
+from bartleby.tasks.texts import encode
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.tokenization.byte_level import BartTokenizer
-from bartleby.training.recipes.preparing import encode
 from bartleby.training.recipes.written import WritingFigures
 from bartleby.training.store import Examples
 

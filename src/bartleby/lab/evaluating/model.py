@@ -14,6 +14,7 @@ from bartleby.backends.protocol import Backend, Texts
 from bartleby.errors import DataError
 from bartleby.generation.options import listed
 from bartleby.tasks.batches import Writing
+from bartleby.tasks.texts import text_of
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 
@@ -96,7 +97,7 @@ class Model:
 
     def text(self, ids: Sequence[int]) -> str:
         """What was written, without special tokens."""
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+        return text_of(self.tokenizer, ids)
 
     def likelihoods(self, sources: Texts, targets: Sequence[Texts], watch: Watch) -> list[list[list[float]]]:
         """The log-probabilities of every target of each source, token by token."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,13 +18,23 @@ import numpy as np
 
 from bartleby.documents import write_whole
 from bartleby.errors import OptionError, raise_all
+from bartleby.tasks.texts import encode
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.collation import Batch, Batches
 from bartleby.training.corpora import Reading
 from bartleby.training.options import Options, option
-from bartleby.training.recipes.preparing import chunks, encode, refuse_beyond_positions, refuse_none, write_examples
-from bartleby.training.recipes.recipe import VALIDATION_SEED, Figures, Recipe, Setup, Tell
+from bartleby.training.recipes.examples import (
+    VALIDATION_SEED,
+    Making,
+    chunks,
+    figures_of,
+    refuse_beyond_positions,
+    tell_skipped,
+    write_examples,
+    write_training,
+)
+from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
 from bartleby.training.records import Question, as_question
 from bartleby.training.store import Examples, Ids, Row
 
@@ -72,13 +82,10 @@ class AnswerRecipe(Recipe):
         tokenizer.save_pretrained(folder / "tokenizer")
         reading, maker = Reading(), AnswerExamples(tokenizer, self.options)
         rows = maker.windows(self.training_records(as_question, reading))
-        write_examples(folder / "train", ({"source": row["source"], "span": row["span"]} for row in rows))
-        for line in [*reading.told(), f"{sum(reading.records.values()):,} questions gave {maker.report.told()}."]:
-            tell(line)
-        held_out = AnswerExamples(tokenizer, self.options)
-        self._write_validation(held_out, folder)
-        skipped = {"skipped": reading.refused}
-        return {"records": reading.records, **skipped, **asdict(maker.report), "validation": asdict(held_out.report)}
+        learnt = ({"source": row["source"], "span": row["span"]} for row in rows)
+        training = Making(learnt, reading, maker.report, "questions")
+        write_training(folder / "train", training, tell)
+        return figures_of(training, self._write_validation(tokenizer, folder, tell))
 
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForQuestionAnswering
@@ -102,11 +109,14 @@ class AnswerRecipe(Recipe):
             measure=AnswerFigures(objective, windows, questions, self.options.answer_tokens, tokens),
         )
 
-    def _write_validation(self, maker: AnswerExamples, folder: Path) -> None:
+    def _write_validation(self, tokenizer: PreTrainedTokenizer, folder: Path, tell: Tell) -> Making:
         """The windows of questions that are drawn once, and these; all windows are on disk for a moment."""
+        reading, maker = Reading(), AnswerExamples(tokenizer, self.options)
         asked: list[Question] = []
+        windows = maker.windows(kept_in(asked, self.validation_records(as_question, reading)))
+        validation = Making(windows, reading, maker.report, "questions")
         whole = folder / "valid-whole"
-        refuse_none(write_examples(whole, maker.windows(kept_in(asked, self.validation_records(as_question)))))
+        tell_skipped(validation, write_examples(whole, validation.rows), tell)
         chosen = np.random.default_rng(VALIDATION_SEED).permutation(len(asked))[: self.data.validation_examples]
         examples = Examples.open(whole)
         numbers = examples.padded("question", np.arange(len(examples)), 0)[0].reshape(-1)
@@ -119,6 +129,7 @@ class AnswerRecipe(Recipe):
         shutil.rmtree(whole)
         lines = [json.dumps(_document(asked[number]), ensure_ascii=False) + "\n" for number in chosen.tolist()]
         write_whole(folder / ASKED, "".join(lines))
+        return validation
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar
@@ -11,20 +11,14 @@ from typing import ClassVar
 import numpy as np
 
 from bartleby.family.turns import LAYOUTS, TurnLayout
+from bartleby.tasks.texts import encode, ended
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.collation import Batches, Padding, PairCollation
 from bartleby.training.corpora import Reading
 from bartleby.training.options import option
-from bartleby.training.recipes.preparing import (
-    chunks,
-    encode,
-    ended,
-    refuse_beyond_positions,
-    write_examples,
-    write_sample,
-)
-from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
+from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
+from bartleby.training.recipes.recipe import Figures, Read, Recipe, Setup, Tell
 from bartleby.training.recipes.unlikely import RewardedCollation, UnlikelihoodOptions, unlikelihood_objective
 from bartleby.training.records import Dialogue, as_dialogue
 from bartleby.training.store import Examples, Row
@@ -56,23 +50,17 @@ class ChatRecipe(Recipe):
         from bartleby.training.recipes.start import starting_tokenizer
 
         refuse_beyond_positions(self, "source_tokens", "target_tokens")
-        reading = Reading()
-        turns = chain.from_iterable(dialogue.turns for dialogue in self.training_records(as_dialogue, Reading()))
+        turns = chain.from_iterable(dialogue.turns for dialogue in self.training_records(as_dialogue))
         tokenizer = starting_tokenizer(self, turns)
         tokenizer.save_pretrained(folder / "tokenizer")
-        maker = ChatExamples(tokenizer, self.options, self.seed)
-        write_examples(folder / "train", maker.rows(self.training_records(as_dialogue, reading)))
-        for line in reading.told():
-            tell(line)
-        tell(f"{sum(reading.records.values())} dialogues gave {maker.report.told()}.")
-        validation = self._prepare_validation(tokenizer, folder / "valid")
-        skipped = {"skipped": reading.refused}
-        return {"records": reading.records, **skipped, **asdict(maker.report), "validation": asdict(validation)}
+        training, validation = (
+            self._making(tokenizer, read) for read in (self.training_records, self.validation_records)
+        )
+        return write_splits(folder, training, validation, self.data.validation_examples, tell)
 
-    def _prepare_validation(self, tokenizer: PreTrainedTokenizer, folder: Path) -> ExampleReport:
-        maker = ChatExamples(tokenizer, self.options, self.seed)
-        write_sample(folder, maker.rows(self.validation_records(as_dialogue)), self.data.validation_examples)
-        return maker.report
+    def _making(self, tokenizer: PreTrainedTokenizer, read: Read) -> Making:
+        reading, maker = Reading(), ChatExamples(tokenizer, self.options, self.seed)
+        return Making(maker.rows(read(as_dialogue, reading)), reading, maker.report, "dialogues")
 
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM

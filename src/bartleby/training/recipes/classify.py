@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -13,18 +13,13 @@ import numpy as np
 
 from bartleby.documents import write_whole
 from bartleby.errors import DataError
+from bartleby.tasks.texts import encode_within
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.collation import Batch, Batches
 from bartleby.training.corpora import Reading, Split, read_records, training_files, validation_files
 from bartleby.training.options import Options, option
-from bartleby.training.recipes.preparing import (
-    chunks,
-    encode_within,
-    refuse_beyond_positions,
-    write_examples,
-    write_sample,
-)
+from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
 from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
 from bartleby.training.records import Labelled, ProblemType, as_labelled
 from bartleby.training.store import Examples, Ids, Row
@@ -76,15 +71,13 @@ class ClassifyRecipe(Recipe):
         write_whole(folder / LABELS, json.dumps(labels, ensure_ascii=False) + "\n")
         tokenizer = starting_tokenizer(self, self._texts())
         tokenizer.save_pretrained(folder / "tokenizer")
-        reading, maker = Reading(), LabelExamples(tokenizer, self.options, labels)
-        write_examples(folder / "train", maker.rows(self._read("train", maker.shape, reading)))
-        for line in [*reading.told(), f"{sum(reading.records.values()):,} texts gave {maker.report.told()}."]:
-            tell(line)
-        held_out = LabelExamples(tokenizer, self.options, labels)
-        rows = held_out.rows(self._read("valid", held_out.shape))
-        write_sample(folder / "valid", rows, self.data.validation_examples)
-        skipped = {"skipped": reading.refused}
-        return {"records": reading.records, **skipped, **asdict(maker.report), "validation": asdict(held_out.report)}
+        training = self._making("train", LabelExamples(tokenizer, self.options, labels))
+        validation = self._making("valid", LabelExamples(tokenizer, self.options, labels))
+        return write_splits(folder, training, validation, self.data.validation_examples, tell)
+
+    def _making(self, split: Split, maker: LabelExamples) -> Making:
+        reading = Reading()
+        return Making(maker.rows(self._read(split, maker.shape, reading)), reading, maker.report, "texts")
 
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForSequenceClassification
@@ -204,7 +197,9 @@ class LabelExamples:
         unknown = [] if isinstance(names, float) else [name for name in names if name not in self.numbers]
         if unknown:
             known = ", ".join(self.numbers)
-            raise DataError(f"the label must be one of {known}, but is {', '.join(map(repr, unknown))}.")
+            raise DataError(
+                f"the label must be one of {known}, but is {', '.join(map(repr, unknown))}; `labels` can name more."
+            )
         if self._paired is None:
             self._paired = found.text_pair is not None
         if self._paired != (found.text_pair is not None):

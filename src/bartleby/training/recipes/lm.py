@@ -7,7 +7,7 @@ one that begins inside a text is foreseen from nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar
@@ -15,13 +15,14 @@ from typing import ClassVar
 import numpy as np
 
 from bartleby.errors import TokenizerError
+from bartleby.tasks.texts import encode
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.collation import IGNORED_LABEL, Batch, Batches, Padding, teacher_inputs
 from bartleby.training.corpora import Reading
 from bartleby.training.options import Options, option
-from bartleby.training.recipes.preparing import chunks, encode, refuse_beyond_positions, write_examples, write_sample
-from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
+from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
+from bartleby.training.recipes.recipe import Figures, Read, Recipe, Setup, Tell
 from bartleby.training.records import Document, as_document
 from bartleby.training.store import Examples, Ids, Row
 
@@ -59,15 +60,14 @@ class LanguageModelRecipe(Recipe):
         records = self.training_records(as_document)
         tokenizer = starting_tokenizer(self, chain.from_iterable(document.paragraphs for document in records))
         tokenizer.save_pretrained(folder / "tokenizer")
+        training, validation = (
+            self._making(tokenizer, read) for read in (self.training_records, self.validation_records)
+        )
+        return write_splits(folder, training, validation, self.data.validation_examples, tell)
+
+    def _making(self, tokenizer: PreTrainedTokenizer, read: Read) -> Making:
         reading, maker = Reading(), TextBlocks(tokenizer, self.options)
-        write_examples(folder / "train", maker.rows(self.training_records(as_document, reading)))
-        for line in [*reading.told(), f"{maker.report.told()}."]:
-            tell(line)
-        held_out = TextBlocks(tokenizer, self.options)
-        rows = held_out.rows(self.validation_records(as_document))
-        write_sample(folder / "valid", rows, self.data.validation_examples)
-        skipped = {"skipped": reading.refused}
-        return {"records": reading.records, **skipped, **asdict(maker.report), "validation": asdict(held_out.report)}
+        return Making(maker.rows(read(as_document, reading)), reading, maker.report)
 
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForCausalLM

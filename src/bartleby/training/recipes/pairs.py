@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import chain, islice
 from pathlib import Path
@@ -17,20 +17,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from bartleby.errors import OptionError, need_extra, raise_all
+from bartleby.tasks.texts import encode, encode_within, ended
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.collation import Padding, PairCollation
 from bartleby.training.corpora import Reading, corpus_name, read_corpora, training_files, validation_files
 from bartleby.training.options import Options, option
-from bartleby.training.recipes.preparing import (
-    chunks,
-    encode,
-    encode_within,
-    ended,
-    refuse_beyond_positions,
-    write_examples,
-    write_sample,
-)
+from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
 from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
 from bartleby.training.records import Pair, as_pair, as_translation
 from bartleby.training.repeats import RepeatedBatches
@@ -115,17 +108,12 @@ class PairRecipe(Recipe):
         texts = chain.from_iterable((pair.source, pair.target) for pair in self.training_records(self.shape))
         tokenizer = starting_tokenizer(self, texts)
         tokenizer.save_pretrained(folder / "tokenizer")
-        reading, maker = Reading(), PairExamples(tokenizer, self.options)
-        paths = training_files(self.data.data, self.data.leave_out)
-        write_examples(folder / "train", maker.rows(islice(self._pairs(paths, reading), self.data.limit)))
-        for line in [*reading.told(), f"{sum(reading.records.values()):,} pairs gave {maker.report.told()}."]:
-            tell(line)
-        validation = PairExamples(tokenizer, self.options)
         held_out = validation_files(self.data.data, self.data.validation, self.data.leave_out)
+        training = self._making(tokenizer, training_files(self.data.data, self.data.leave_out), self.data.limit)
+        validation = self._making(tokenizer, held_out)
+        figures = write_splits(folder, training, validation, self.data.validation_examples, tell)
         self._tell_unprefixed(held_out, tell)
-        write_sample(folder / "valid", validation.rows(self._pairs(held_out)), self.data.validation_examples)
-        skipped = {"skipped": reading.refused}
-        return {"records": reading.records, **skipped, **asdict(maker.report), "validation": asdict(validation.report)}
+        return figures
 
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
@@ -150,6 +138,10 @@ class PairRecipe(Recipe):
             batches=RepeatedBatches(collation.lengths(), repeats, collation, tokens, self.seed),
             measure=WritingFigures(model, tokenizer, held_out, written, self.measured_by),
         )
+
+    def _making(self, tokenizer: PreTrainedTokenizer, paths: list[Path], limit: int | None = None) -> Making:
+        reading, maker = Reading(), PairExamples(tokenizer, self.options)
+        return Making(maker.rows(islice(self._pairs(paths, reading), limit)), reading, maker.report, "pairs")
 
     def _pairs(self, paths: list[Path], reading: Reading | None = None) -> Iterator[tuple[str, Pair]]:
         how: Any = self.data.on_bad_record

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,13 +18,13 @@ from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.blocks import Packing
 from bartleby.training.collation import Batches, Padding
-from bartleby.training.corpora import Reading, corpus_name, read_records, training_files
+from bartleby.training.corpora import Reading, Split, corpus_name, read_records, training_files
 from bartleby.training.denoising import TEXT, DenoisingCollation
 from bartleby.training.lexicon import Lexicon
 from bartleby.training.noise import NOISES, Noise
 from bartleby.training.options import Options, option
-from bartleby.training.recipes.preparing import refuse_beyond_positions, write_examples, write_sample
-from bartleby.training.recipes.recipe import VALIDATION_SEED, Figures, Recipe, Setup, Tell
+from bartleby.training.recipes.examples import VALIDATION_SEED, Making, refuse_beyond_positions, write_splits
+from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
 from bartleby.training.records import Document, as_document, is_text
 from bartleby.training.store import Examples, Row
 
@@ -84,21 +84,9 @@ class PretrainRecipe(Recipe):
         tokenizer = starting_tokenizer(self, self._vocabulary_texts(tell))
         tokenizer.save_pretrained(folder / "tokenizer")
         tell(f"The tokenizer has {len(tokenizer):,} entries.")
-        reading, packing, held_out = Reading(), self._packing(tokenizer), self._packing(tokenizer)
-        how: Any = self.data.on_bad_record
-        documents = islice(read_records(self.files(), self._shape(), reading, how), self.data.limit)
-        write_examples(folder / "train", rows(packing, documents))
-        for line in [*reading.told(), f"{packing.report.told()}."]:
-            tell(line)
-        validation = rows(held_out, self.validation_records(self._shape()))
-        write_sample(folder / "valid", validation, self.data.validation_examples)
-        return {
-            "records": reading.records,
-            "skipped": reading.refused,
-            "examples": packing.report.blocks,
-            **asdict(packing.report),
-            "validation": asdict(held_out.report),
-        }
+        training, validation = self._making(tokenizer, "train"), self._making(tokenizer, "valid")
+        figures = write_splits(folder, training, validation, self.data.validation_examples, tell)
+        return {**figures, "examples": training.report.blocks}
 
     def setup(self, folder: Path) -> Setup:
         """The noise of a step depends on the seed, the epoch and the batch's place in it."""
@@ -126,9 +114,8 @@ class PretrainRecipe(Recipe):
         )
 
     def files(self) -> list[Path]:
-        """What is learnt from."""
-        more = (training_files(data) for data in self.options.more_data)
-        return [*training_files(self.data.data, self.data.leave_out), *chain.from_iterable(more)]
+        """Those of the vocabulary too, for it decides about every token."""
+        return list(dict.fromkeys([*self._training_files(), *self._vocabulary_files()]))
 
     def document(self) -> dict[str, Any]:
         """Where files lie decides nothing: `corpora` has their sizes."""
@@ -137,19 +124,27 @@ class PretrainRecipe(Recipe):
             del document[name]
         return document
 
-    def sizes(self) -> dict[str, int]:
-        """Those of the vocabulary too, for it decides about every token."""
-        sizes: dict[str, int] = {}
-        for path in dict.fromkeys([*self.files(), *self._vocabulary_files()]):
-            sizes[corpus_name(path)] = sizes.get(corpus_name(path), 0) + path.stat().st_size
-        return sizes
+    def _making(self, tokenizer: PreTrainedTokenizer, split: Split) -> Making:
+        reading = Reading()
+        packing = Packing(tokenizer, self.options.block_tokens, self.options.mix_documents)
+        if split == "valid":
+            documents = self.validation_records(self._shape(), reading)
+        else:
+            how: Any = self.data.on_bad_record
+            read = read_records(self._training_files(), self._shape(), reading, how)
+            documents = islice(read, self.data.limit)
+        return Making(rows(packing, documents), reading, packing.report)
+
+    def _training_files(self) -> list[Path]:
+        more = (training_files(data) for data in self.options.more_data)
+        return [*training_files(self.data.data, self.data.leave_out), *chain.from_iterable(more)]
 
     def _vocabulary_files(self) -> list[Path]:
         return [path for data in self.options.vocabulary_data for path in training_files(data)]
 
     def _vocabulary_texts(self, tell: Tell) -> Iterator[str]:
         """Paragraph by paragraph, summaries always included; not read unless a tokenizer is learnt."""
-        files, further = self.files(), self._vocabulary_files()
+        files, further = self._training_files(), self._vocabulary_files()
         tell(f"Learning a vocabulary from {', '.join(dict.fromkeys(map(corpus_name, [*files, *further])))} …")
         how: Any = self.data.on_bad_record
         learnt = islice(read_records(files, with_summary, None, how), self.data.limit)
@@ -158,9 +153,6 @@ class PretrainRecipe(Recipe):
 
     def _shape(self) -> Callable[[Any], Document]:
         return with_summary if self.options.with_summaries else as_document
-
-    def _packing(self, tokenizer: PreTrainedTokenizer) -> Packing:
-        return Packing(tokenizer, self.options.block_tokens, self.options.mix_documents)
 
 
 def rows(packing: Packing, documents: Iterable[Document]) -> Iterator[dict[str, Row]]:

@@ -7,29 +7,28 @@ imports it, inside functions or for type checkers only: `bartleby train --help` 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import numpy as np
-
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.collation import Batches
 from bartleby.training.corpora import Reading, corpus_name, read_records, training_files, validation_files
 from bartleby.training.options import REQUIRED, Options, option
-from bartleby.training.store import Examples
 
 if TYPE_CHECKING:
     from bartleby.backends.pytorch.model import Model
     from bartleby.training.objectives import Objective
 
-VALIDATION_SEED = 0
-"""Which examples are measured on must not hang on the run's seed, or runs could not be compared."""
+HELD_OUT = "validation_corpora"
+"""In a recipe's document: what is measured on."""
 
 Tell = Callable[[str], None]
 Figures = dict[str, Any]
+Read = Callable[[Callable[[Any], Any], "Reading | None"], Iterator[Any]]
+"""`Recipe.training_records` or `Recipe.validation_records`."""
 Shape = TypeVar("Shape")
 
 
@@ -143,17 +142,17 @@ class Recipe(ABC):
         """What decides which examples there are and what they are learnt with; where the files lie does not."""
         options = {**self.options.document(), **self.model.document(), **self.data.document()}
         del options["data"]
-        return {"kind": self.kind, "corpora": self.sizes(), **options}
+        held_out = validation_files(self.data.data, self.data.validation, self.data.leave_out)
+        return {"kind": self.kind, "corpora": sizes_of(self.files()), HELD_OUT: sizes_of(held_out), **options}
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes a corpus: enough to notice that it is another one now."""
-        sizes: dict[str, int] = {}
-        for path in training_files(self.data.data, self.data.leave_out):
-            sizes[corpus_name(path)] = sizes.get(corpus_name(path), 0) + path.stat().st_size
-        return sizes
+    def files(self) -> list[Path]:
+        """All that decides what is learnt."""
+        return training_files(self.data.data, self.data.leave_out)
 
 
-def sampled(examples: Examples, count: int) -> Examples:
-    """At most `count` examples in an order drawn once, so that a few of them from the front are a fair sample."""
-    order = np.random.default_rng(VALIDATION_SEED).permutation(len(examples))
-    return examples.take(order[:count])
+def sizes_of(paths: Iterable[Path]) -> dict[str, int]:
+    """Bytes a corpus: enough to notice that it is another one now."""
+    sizes: dict[str, int] = {}
+    for path in paths:
+        sizes[corpus_name(path)] = sizes.get(corpus_name(path), 0) + path.stat().st_size
+    return sizes

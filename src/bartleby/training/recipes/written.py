@@ -11,6 +11,7 @@ from bartleby.backends.pytorch.heads import ConditionalGeneration
 from bartleby.measure.overlap import bleu
 from bartleby.measure.rouge import rouge
 from bartleby.tasks.batches import Writing, best_answers
+from bartleby.tasks.texts import text_of
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.recipes.perplexity import PerplexityOf
 from bartleby.training.store import Examples
@@ -55,4 +56,4 @@ class WritingFigures:
         return [self._text(answer.ids) for answer in answers]
 
     def _text(self, ids: Sequence[int]) -> str:
-        return self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
+        return text_of(self.tokenizer, ids)

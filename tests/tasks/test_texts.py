@@ -1,13 +1,9 @@
-from pathlib import Path
-
 import pytest
 
-from bartleby.errors import DataError
+from bartleby.tasks.texts import encode, encode_within, ended, text_of
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizer
 from bartleby.tokenization.byte_level import BartTokenizer, BlenderbotTokenizer
-from bartleby.training.recipes.preparing import chunks, encode, encode_within, write_examples, write_sample
-from bartleby.training.store import Examples
 
 TEXTS = ["the cat saw the dog", "the dog", "</s> the <mask> dog"]
 
@@ -40,21 +36,14 @@ def test_the_longer_text_of_a_pair_is_cut() -> None:
     assert tokenizer.decode(ids) == "<s>the dog</s></s>the cat saw</s>"
 
 
-def test_a_sample_is_the_same_each_time_and_all_there_is_if_few(tmp_path: Path) -> None:
-    rows = [{"source": [number]} for number in range(20)]
-    assert write_examples(tmp_path / "all", rows) == 20
-    assert [write_sample(tmp_path / name, iter(rows), 5) for name in ("a", "b")] == [5, 5]
-    first, second = (Examples.open(tmp_path / name).rows("source") for name in ("a", "b"))
-    assert first == second != [[number] for number in range(5)]
-    assert write_sample(tmp_path / "c", rows, 50) == 20
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "all", "b", "c"]
+def test_a_target_has_one_end_and_reads_as_the_text_it_was(tokenizer: PreTrainedTokenizer) -> None:
+    [ids] = encode(tokenizer, ["the dog"])
+    target = ended(tokenizer, ids)
+    assert target[-1] == tokenizer.eos_token_id
+    assert target in (ids, [*ids, tokenizer.eos_token_id])
+    assert ended(tokenizer, target) == target
+    assert text_of(tokenizer, target) == "the dog"
 
 
-def test_nothing_to_measure_on_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no example to measure on"):
-        write_sample(tmp_path / "valid", [], 5)
-
-
-def test_chunks_leave_nothing_out() -> None:
-    assert list(chunks(range(5), 2)) == [[0, 1], [2, 3], [4]]
-    assert list(chunks([], 2)) == []
+def test_no_text_gives_no_ids(tokenizer: PreTrainedTokenizer) -> None:
+    assert encode(tokenizer, []) == encode_within(tokenizer, [], 3) == []
