@@ -10,9 +10,9 @@ import torch
 
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import OptionError
+from bartleby.training.adapter_files import load_adapter
 from bartleby.training.cadence import RunOptions
 from bartleby.training.journal import Journal
-from bartleby.training.lora import load_adapter
 from bartleby.training.recipes.recipe import ModelOptions
 from bartleby.training.run import ADAPTER, Run
 from bartleby.training.runs import RunFolder

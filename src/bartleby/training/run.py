@@ -13,10 +13,11 @@ from accelerate.utils import broadcast_object_list  # type: ignore[import-untype
 
 from bartleby.errors import MissingExtraError, OptionError
 from bartleby.measure.metrics import METRICS, metric_of
+from bartleby.training.adapter_files import save_adapter
 from bartleby.training.cadence import Every, RunOptions
 from bartleby.training.devices import processes_together
 from bartleby.training.journal import Journal
-from bartleby.training.lora import has_adapters, merged, save_adapter
+from bartleby.training.lora import has_adapters, merged
 from bartleby.training.pace import refuse_length, steps_of
 from bartleby.training.recipes.recipe import Recipe, Tell
 from bartleby.training.runs import STATE, STEPS, RunFolder
