@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from bartleby.cli.options import build_options, fields_of, flags_of, given_options
 from bartleby.errors import OptionError
-from bartleby.training.options import REQUIRED, Options, option
+from bartleby.training.options import POSITIVE, REQUIRED, Options, option
 
 
 @dataclass(frozen=True)
 class Rates(Options):
-    rate: float = option(2e-3, "The highest.", above=0)
+    rate: float = option(2e-3, "The highest.", least=POSITIVE)
     betas: tuple[float, float] = option((0.9, 0.98), "Of the averages.")
 
 

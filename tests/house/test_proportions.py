@@ -13,7 +13,6 @@ PUBLISHED |= {"encode", "pad", "prepare_seq2seq_batch", "apply_chat_template"}  
 PUBLISHED |= {"prepare_inputs_for_generation", "greedy_search", "sample", "beam_search", "beam_sample"}  # of models
 PUBLISHED |= {"group_beam_search", "contrastive_search", "constrained_beam_search", "assisted_decoding"}
 PUBLISHED |= {"process", "finalize"}  # of beam scorers
-PUBLISHED |= {"option"}  # not published, but a declaration: all of it is said by name, as with `dataclasses.field`
 
 
 def test_files_stay_short(modules):

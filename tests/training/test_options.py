@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bartleby.errors import OptionError
-from bartleby.training.options import REQUIRED, Options, described, facts_of, fits, option
+from bartleby.training.options import POSITIVE, REQUIRED, Options, described, facts_of, fits, option
 
 
 @dataclass(frozen=True)
 class Inner(Options):
-    rate: float = option(0.5, "How fast.", above=0)
+    rate: float = option(0.5, "How fast.", least=POSITIVE)
 
 
 @dataclass(frozen=True)

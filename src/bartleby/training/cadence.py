@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bartleby.measure.metrics import METRICS
-from bartleby.training.options import Options, option
+from bartleby.training.options import POSITIVE, Options, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,14 +16,14 @@ class RunOptions(Options):
 
     subject = "The run's options"
 
-    epochs: float | None = option(None, "In place of steps: passes over the data.", metavar="X", above=0)
+    epochs: float | None = option(None, "In place of steps: passes over the data.", metavar="X", least=POSITIVE)
     minutes: float | None = option(
-        None, "In place of steps: as many as take this long, as measured at the start.", metavar="M", above=0
+        None, "In place of steps: as many as take this long, as measured at the start.", metavar="M", least=POSITIVE
     )
-    checkpoint_minutes: float = option(5.0, "Between two checkpoints.", metavar="M", above=0)
+    checkpoint_minutes: float = option(5.0, "Between two checkpoints.", metavar="M", least=POSITIVE)
     checkpoint_steps: int | None = option(None, "Between two checkpoints, in place of minutes.", metavar="N", least=1)
     keep: int = option(2, "Newest checkpoints to keep, besides the best.", metavar="N", least=1)
-    validation_minutes: float = option(10.0, "Between two validations.", metavar="M", above=0)
+    validation_minutes: float = option(10.0, "Between two validations.", metavar="M", least=POSITIVE)
     validation_steps: int | None = option(None, "Between two validations, in place of minutes.", metavar="N", least=1)
     quick_validation: int = option(
         500, "Examples measured on the way; at the end it is all of them.", metavar="N", least=1

@@ -22,6 +22,8 @@ from bartleby.errors import OptionError, raise_all
 
 REQUIRED: Any = dataclasses.MISSING
 """As a default: the option must be given."""
+POSITIVE = math.ulp(0.0)
+"""As the least value: the smallest number above 0."""
 
 _KEY = "option"
 _KINDS = {
@@ -43,7 +45,6 @@ class Facts:
     choices: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
-    above: float | None = None
 
     def faults(self, name: str, value: Any) -> Iterator[str]:
         """What is wrong with a value of the right type; of several values each must keep the limits."""
@@ -56,8 +57,8 @@ class Facts:
     def _limits(self, name: str, value: float) -> Iterator[str]:
         if not math.isfinite(value):
             yield f"`{name}` must be a finite number, but is {value}."
-        elif self.above is not None and not value > self.above:
-            yield f"`{name}` must be a number above {self.above:g}, but is {value}."
+        elif self.least == POSITIVE and not value > 0:
+            yield f"`{name}` must be a number above 0, but is {value}."
         elif self.least is not None and self.most is not None and not self.least <= value <= self.most:
             yield f"`{name}` must be between {self.least:g} and {self.most:g}, but is {value}."
         elif self.least is not None and not value >= self.least:
@@ -74,10 +75,9 @@ def option(
     choices: Sequence[str] = (),
     least: float | None = None,
     most: float | None = None,
-    above: float | None = None,
 ) -> Any:
-    """A field of an `Options` class; `least` and `most` are allowed, `above` is not."""
-    facts = Facts(help, metavar, tuple(choices), least, most, above)
+    """A field of an `Options` class; `least` and `most` are allowed."""
+    facts = Facts(help, metavar, tuple(choices), least, most)
     return dataclasses.field(default=default, metadata={_KEY: facts})
 
 

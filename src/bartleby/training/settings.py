@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bartleby.training.options import Options, option
+from bartleby.training.options import POSITIVE, Options, option
 from bartleby.training.schedules import SCHEDULES, share_at
 
 OPTIMIZERS = ("muon", "adamw", "adafactor")
@@ -34,9 +34,9 @@ class OptimizerOptions(Options):
         2e-3,
         "The highest, of all but Muon's matrices; Adafactor's is relative to the weights' size.",
         metavar="X",
-        above=0,
+        least=POSITIVE,
     )
-    matrix_rate: float = option(4e-3, "The highest of what Muon moves.", metavar="X", above=0)
+    matrix_rate: float = option(4e-3, "The highest of what Muon moves.", metavar="X", least=POSITIVE)
     weight_decay: float = option(
         0.05, "Decay of matrices and tables, norms and biases spared.", metavar="X", least=0, most=1
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from bartleby.errors import OptionError
 from bartleby.training.corpora import Reading, corpus_name, training_files
-from bartleby.training.options import Options, option
+from bartleby.training.options import POSITIVE, Options, option
 from bartleby.training.recipes.pairs import SummarizeOptions, SummarizeRecipe
 from bartleby.training.recipes.recipe import Figures, ModelOptions, Setup, Tell
 from bartleby.training.records import Pair
@@ -35,7 +35,7 @@ class DistillOptions(SummarizeOptions):
     likelihood_share: float = option(1.0, "Weight of the targets.", metavar="X", least=0)
     logits_share: float = option(0.8, "Weight of the teacher's probabilities; 0: never asked.", metavar="X", least=0)
     hidden_share: float = option(3.0, "Weight of the teacher's states; 0: never asked.", metavar="X", least=0)
-    temperature: float = option(2.0, "How much both soften their probabilities.", metavar="X", above=0)
+    temperature: float = option(2.0, "How much both soften their probabilities.", metavar="X", least=POSITIVE)
     pseudo_labels: Path | None = option(
         None,
         "Folder for targets by the teacher, learnt in place of the corpora's; made if need be.",

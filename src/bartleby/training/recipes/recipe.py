@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.collation import Batches
 from bartleby.training.corpora import Reading, corpus_name, read_records, training_files, validation_files
-from bartleby.training.options import REQUIRED, Options, option
+from bartleby.training.options import POSITIVE, REQUIRED, Options, option
 
 if TYPE_CHECKING:
     from bartleby.backends.pytorch.model import Model
@@ -52,7 +52,7 @@ class ModelOptions(Options):
     lora: bool = option(False, "Teach low-rank adapters instead of the weights.")
     lora_rank: int = option(8, "Rank of the adapters.", metavar="N", least=1)
     lora_targets: str = option("qv", "What gets them: qv, attention, all, or a projection's name.", metavar="NAME")
-    lora_alpha: float = option(16.0, "Their weight, times their rank.", metavar="X", above=0)
+    lora_alpha: float = option(16.0, "Their weight, times their rank.", metavar="X", least=POSITIVE)
     lora_dropout: float = option(0.0, "Share of their inputs left out.", metavar="X", least=0, most=1)
 
     def contradictions(self) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bartleby.training.collation import Batch, PairCollation
-from bartleby.training.options import Options, option
+from bartleby.training.options import POSITIVE, Options, option
 from bartleby.training.store import Examples, Ids
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class UnlikelihoodOptions(Options):
         "Of tokens the target had before, repeats in what the model writes, words it overuses, or unrewarded replies.",
         choices=("none", "tokens", "sequences", "vocabulary", "rewards"),
     )
-    alpha: float = option(1.0, "Its weight beside the likelihood; not for sequences.", metavar="X", above=0)
+    alpha: float = option(1.0, "Its weight beside the likelihood; not for sequences.", metavar="X", least=POSITIVE)
     sequence_share: float = option(
         0.5, "Share of the steps that teach against repeats; the others teach the likelihood.", least=0, most=1
     )
@@ -38,7 +38,9 @@ class UnlikelihoodOptions(Options):
     )
     repeated_ngram: int = option(4, "Tokens in a row that make a repeat.", metavar="N", least=1)
     overuse: str = option("uniform", "How much an overused word counts.", choices=WEIGHTINGS)
-    overuse_threshold: float = option(1e-3, "Share of all words by which it must be overused.", metavar="X", above=0)
+    overuse_threshold: float = option(
+        1e-3, "Share of all words by which it must be overused.", metavar="X", least=POSITIVE
+    )
     label_smoothing: float = option(
         0.0, "Share of each target spread over the vocabulary.", metavar="X", least=0, most=0.99
     )
