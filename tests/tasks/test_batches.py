@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from bartleby.generation.beams import Hypothesis
 from bartleby.generation.config import GenerationConfig
 from bartleby.tasks import batches
-from bartleby.tasks.batches import Writing, best_answers
+from bartleby.tasks.batches import Writing, best_answers, in_batches
 
 
 class Copyist:
@@ -40,3 +40,18 @@ def test_batches_draw_with_seeds_of_their_own(monkeypatch):
     assert backend.seeds == [7, 8, 9]
     best_answers(backend, [[5]], Writing(GenerationConfig()))
     assert backend.seeds[-1] is None
+
+
+@given(st.lists(st.lists(st.integers(3, 9), min_size=1, max_size=8), max_size=12))
+def test_what_is_asked_of_each_text_comes_in_their_order(texts):
+    asked, done = [], []
+
+    def sums(batch):
+        asked.append([len(text) for text in batch])
+        return [sum(text) for text in batch]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "SOURCE_TOKENS", 16)
+        assert in_batches(texts, sums, done.append) == [sum(text) for text in texts]
+    assert all(len(group) == 1 or max(group) * len(group) <= 16 for group in asked)
+    assert (done or [0])[-1] == len(texts)

@@ -6,7 +6,7 @@ import reprlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 LARGEST_SIZE = 2**24
 """No axis of a model of this family comes near it."""
@@ -28,7 +28,9 @@ ACTIVATIONS = (
     "sigmoid",
     "linear",
 )
-PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+LabelKind = Literal["single_label_classification", "multi_label_classification", "regression"]
+"""What a label is, by the published names of `problem_type`: one of several, any number of them, or a number."""
+PROBLEM_TYPES: tuple[LabelKind, ...] = get_args(LabelKind)
 
 
 @dataclass(frozen=True)

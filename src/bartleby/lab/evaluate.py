@@ -17,12 +17,13 @@ from bartleby.errors import OptionError, raise_all
 from bartleby.generation.resolution import resolve_options
 from bartleby.lab.evaluating.answers import measure_answers
 from bartleby.lab.evaluating.chat import measure_chat
-from bartleby.lab.evaluating.labels import measure_labels, problem_type_of
+from bartleby.lab.evaluating.labels import measure_labels
 from bartleby.lab.evaluating.model import Measured, Model, Request, Sampling, Watch
 from bartleby.lab.evaluating.summaries import measure_summaries
 from bartleby.measure.metrics import METRICS
 from bartleby.tasks import chat, summarize
 from bartleby.tasks.batches import Writing
+from bartleby.tasks.classify import problem_type_of
 from bartleby.training.corpora import Reading, read_records
 from bartleby.training.records import as_dialogue, as_labelled, as_pair, as_question
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bartleby.backends.grouping import alike_in_length
 from bartleby.backends.protocol import Backend, Texts
@@ -11,7 +12,10 @@ from bartleby.generation.beams import Hypothesis
 from bartleby.generation.config import GenerationConfig
 
 SOURCE_TOKENS = 16_384
-"""Padded tokens of sources that are written for at once, divided by the number of beams."""
+"""Padded tokens of sources that are read at once; those written for, divided by the number of beams."""
+
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,15 @@ def best_answers(
         if watch is not None:
             watch(len(found))
     return [found[place] for place in range(len(sources))]
+
+
+def in_batches(
+    texts: Texts, ask: Callable[[Texts], Sequence[Answer]], watch: Callable[[int], None] | None = None
+) -> list[Answer]:
+    """What `ask`, such as `Backend.classify`, says to each text; `watch` is told as in `best_answers`."""
+    found: dict[int, Answer] = {}
+    for members in alike_in_length(texts, SOURCE_TOKENS):
+        found |= dict(zip(members, ask([texts[place] for place in members]), strict=True))
+        if watch is not None:
+            watch(len(found))
+    return [found[place] for place in range(len(texts))]

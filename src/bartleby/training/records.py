@@ -10,12 +10,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeGuard
+from typing import Any, TypeGuard
 
 from bartleby.errors import DataError
-
-ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
-"""What a label is, by the published names: one of several, any number of them, or a number."""
+from bartleby.family.fields import LabelKind
 
 TEXT_FIELDS: tuple[tuple[str, str | None], ...] = (
     ("text", "text_pair"),
@@ -143,7 +141,7 @@ def as_document(record: Any) -> Document:
 
 def as_labelled(
     record: Any,
-    problem_type: ProblemType = "single_label_classification",
+    problem_type: LabelKind = "single_label_classification",
     names: tuple[str | None, str | None, str | None] = (None, None, None),
 ) -> Labelled:
     """`{"text": …, "text_pair": …?, "label": …}`, or the columns of a GLUE file.
@@ -254,7 +252,7 @@ def _label_fields(fields: Mapping[str, Any]) -> tuple[str, str | None, str]:
     return text, pair, next((name for name in LABEL_FIELDS if name in fields), LABEL_FIELDS[0])
 
 
-def _label(value: Any, problem_type: ProblemType) -> str | tuple[str, ...] | float | None:
+def _label(value: Any, problem_type: LabelKind) -> str | tuple[str, ...] | float | None:
     """None for what is no label."""
     if problem_type == "regression":
         return _number(value)

@@ -1,13 +1,10 @@
-from itertools import pairwise
-
 import pytest
 
 from bartleby.errors import ConfigError, DataError
-from bartleby.lab.evaluating.answers import LONGEST_ANSWER, Window, best_span, measure_answers, windows_of
+from bartleby.lab.evaluating.answers import measure_answers
 from bartleby.lab.evaluating.model import Model, Request, Sampling
 from bartleby.training.records import Answer, Question
 from tests.lab.evaluating.scripted import save_tiny_reader
-from tests.tiny_chat import POSITIONS
 
 CONTEXT = "i have two cats and a dog. they like to play in the garden."
 QUESTION = Question(CONTEXT, "what do you have?", (Answer("two cats", 7),), "q1")
@@ -51,18 +48,6 @@ def test_the_answer_is_the_text_that_is_pointed_at(model):
     assert half.figures == {"exact_match": 0.0, "f1": pytest.approx(0.5)}
 
 
-def test_a_long_context_is_read_in_windows_that_overlap(model):
-    windows = windows_of(model, LONG, 4)
-    assert len(windows) > 2
-    assert [window.is_first for window in windows] == [True] + [False] * (len(windows) - 1)
-    assert all(len(window.ids) <= POSITIONS and window.question == 4 for window in windows)
-    seen = [{place for place in window.offsets if place} for window in windows]
-    assert all(one & other for one, other in pairwise(seen))
-    assert {*range(len(LONG.context))} - {i for part in seen for a, b in part for i in range(a, b)} <= {
-        place for place, letter in enumerate(LONG.context) if letter == " "
-    }
-
-
 def test_the_best_window_answers(model):
     far = Question(f"{' '.join([CONTEXT] * 6)} but i live in a library", "where?", (Answer("library", 0),))
     found = measure_answers(pointing(model, "library"), [far, QUESTION], Request())
@@ -77,19 +62,6 @@ def test_no_answer_is_an_answer_where_some_question_has_none(model):
     assert [output["output"] for output in found.outputs] == ["", ""]
     assert (found.figures["exact_match"], found.facts["without_answer"]) == (0.5, 1)
     assert measure_answers(nowhere, [QUESTION], Request()).outputs[0]["output"] != ""
-
-
-def test_spans_run_forward_within_the_context_and_are_not_long():
-    offsets = [None, *[(place, place + 1) for place in range(60)]]
-    window, context = Window(0, [5] * 61, offsets, True), "abcdefghij" * 6
-    starts, ends = [0.0] * 61, [0.0] * 61
-    starts[0] = ends[0] = 9.0  # outside the context
-    starts[20], ends[10] = 5.0, 4.0  # backwards
-    ends[20 + LONGEST_ANSWER] = 4.5  # a token too long
-    ends[22] = 3.0
-    assert best_span(window, starts, ends, context) == (context[19:22], 8.0)
-    ends[20 + LONGEST_ANSWER - 1] = 4.5
-    assert best_span(window, starts, ends, context) == (context[19 : 19 + LONGEST_ANSWER], 9.5)
 
 
 def test_random_weights_answer_with_words_of_the_context(model):

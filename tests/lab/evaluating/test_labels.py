@@ -3,7 +3,7 @@ import pytest
 
 from bartleby.errors import ConfigError, DataError
 from bartleby.family.config import BartConfig
-from bartleby.lab.evaluating.labels import decided, figures_of, measure_labels, problem_type_of, wanted_of
+from bartleby.lab.evaluating.labels import measure_labels, wanted_of
 from bartleby.lab.evaluating.model import Model, Request, Sampling
 from bartleby.training.records import Labelled
 from tests.lab.evaluating.scripted import save_tiny_reader
@@ -17,12 +17,6 @@ RECORDS = [Labelled(f"i have {number} cats", "no" if number % 3 else "yes") for 
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("labels")
     return Model.open(save_tiny_reader(folder, "sequence_classification", id2label=NAMED.id2label), "plain")
-
-
-def test_the_problem_is_what_the_config_says_or_what_its_labels_allow():
-    assert problem_type_of(BartConfig(num_labels=1)) == NUMBER
-    assert problem_type_of(BartConfig(num_labels=3)) == SINGLE
-    assert problem_type_of(BartConfig(num_labels=3, problem_type=MULTI)) == MULTI
 
 
 def test_labels_are_found_by_their_names():
@@ -42,25 +36,6 @@ def test_labels_that_have_no_names_are_found_by_their_numbers():
 def test_all_unknown_labels_are_named():
     with pytest.raises(DataError, match=r"(?s)'maybe'.*'never'"):
         wanted_of([Labelled("a", "never"), Labelled("b", "maybe"), Labelled("c", "no")], SINGLE, NAMED)
-
-
-def test_logits_decide_by_the_kind_of_label():
-    scores = [[0.1, -0.2, 3.0], [2.0, 1.0, -1.0]]
-    assert decided(scores, SINGLE) == [2, 0]
-    assert decided(scores, MULTI) == [(0, 2), (0, 1)]
-    assert decided([[0.25]], NUMBER) == [0.25]
-
-
-def test_two_classes_have_the_f1_of_the_second():
-    found, wanted, two = [1, 1, 0, 0], [1, 0, 0, 0], BartConfig(num_labels=2)
-    assert figures_of(found, wanted, SINGLE, two)["f1"] == pytest.approx(2 / 3)
-    assert figures_of(found, wanted, SINGLE, NAMED)["f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
-    assert figures_of([(0,), (0, 1)], [(0,), (1,)], MULTI, two) == {
-        "accuracy": 0.5,
-        "f1": pytest.approx((2 / 3 + 1) / 2),
-    }
-    numbers = figures_of([1.0, 2.0, 4.0], [2.0, 4.0, 8.0], NUMBER, BartConfig(num_labels=1))
-    assert (numbers["pearson"], numbers["spearman"]) == (pytest.approx(1), pytest.approx(1))
 
 
 def test_texts_are_labelled_as_the_backend_scores_them(model):

@@ -1,19 +1,60 @@
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import torch
 
-from bartleby.training.recipes.found import best_span
+from bartleby.backends.pytorch.models import BartForQuestionAnswering
+from bartleby.family.config import BartConfig
+from bartleby.tokenization.byte_level import BartTokenizer
+from bartleby.training.objectives.spans import SpanLoss
+from bartleby.training.recipes.answer import AnswerExamples, AnswerOptions, SpanCollation
+from bartleby.training.recipes.found import AnswerFigures
+from bartleby.training.records import Answer, Question
+from bartleby.training.store import Examples
 
-SCORES = st.lists(st.tuples(st.floats(-9, 9, width=16), st.floats(-9, 9, width=16)), min_size=3, max_size=12)
+SIZES = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
+HEADS = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+CONTEXT = "the cat saw the dog and" + " then it saw the sea" * 9
+QUESTIONS = [
+    Question(CONTEXT, "what?", (Answer("the dog", 12),)),
+    Question("a sea", "who?", ()),
+]
 
 
-@given(SCORES, st.integers(1, 4))
-def test_no_other_span_inside_scores_higher(scores: list[tuple[float, float]], longest: int) -> None:
-    starts, ends = (np.array(column, dtype=np.float32) for column in zip(*scores, strict=True))
-    inside = np.arange(1, len(scores) - 1)
-    first, last, score = best_span(starts, ends, inside, longest)
-    allowed = [(i, j) for i in inside for j in inside if i <= j < i + longest]
-    assert (first, last) in allowed
-    assert score == pytest.approx(starts[first] + ends[last])
-    assert score == pytest.approx(max(starts[i] + ends[j] for i, j in allowed))
+@pytest.fixture
+def measure() -> AnswerFigures:
+    torch.manual_seed(0)
+    tokenizer = BartTokenizer().train_new_from_iterator([one.context for one in QUESTIONS] * 2, 300)
+    options = AnswerOptions(source_tokens=24, overlap_tokens=2)
+    rows = list(AnswerExamples(tokenizer, options).windows(QUESTIONS))
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    model = BartForQuestionAnswering(BartConfig(vocab_size=len(tokenizer), **SIZES, **HEADS))
+    return AnswerFigures(SpanLoss(model), SpanCollation(Examples.of(columns), 1), QUESTIONS, 30, 60)
+
+
+def test_every_window_counts(measure: AnswerFigures) -> None:
+    figures = measure()
+    assert figures["examples"] == 2
+    assert figures["windows"] == len(measure.windows.examples) > 2
+    assert measure(1) == {**measure(1), "examples": 1, "windows": figures["windows"] - 1}
+
+
+def test_a_model_that_points_at_the_answer_has_found_it(
+    measure: AnswerFigures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pointing(model: object, batch: object) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = measure.windows.examples.take(batch.arrays["window"])  # type: ignore[attr-defined]
+        opened, _ = rows.padded("starts", torch.arange(len(rows)).numpy(), -1)
+        closed, _ = rows.padded("ends", torch.arange(len(rows)).numpy(), -1)
+        first = torch.zeros(len(rows), opened.shape[1])
+        first[:, 0] = 4.0  # that there is none, unless the words are seen
+        starts, ends = first + 9 * torch.from_numpy(opened == 12), first + 9 * torch.from_numpy(closed == 19)
+        return starts, ends
+
+    monkeypatch.setattr("bartleby.training.recipes.found.span_logits", pointing)
+    figures = measure()
+    assert (figures["exact_match"], figures["f1"]) == (1.0, 1.0)
+
+
+def test_a_model_that_learns_goes_on_learning(measure: AnswerFigures) -> None:
+    measure.objective.train()
+    measure()
+    assert measure.objective.model.training

@@ -1,32 +1,41 @@
 import numpy as np
 import pytest
+import torch
 
-from bartleby.training.recipes.judged import figures
+from bartleby.backends.pytorch.models import BartForSequenceClassification
+from bartleby.family.config import BartConfig
+from bartleby.measure.labels import label_figures
+from bartleby.training.objectives.classification import LabelLoss
+from bartleby.training.recipes.classify import LabelCollation
+from bartleby.training.recipes.judged import LabelFigures, labels_in
+from bartleby.training.store import Examples
 
-
-def test_of_two_classes_f1_is_that_of_the_second() -> None:
-    scores = np.array([[2, 1], [0, 1], [0, 3], [4, 3]], dtype=np.float32)  # says 0, 1, 1, 0
-    found = figures("single_label_classification", scores, np.array([0, 1, 0, 1]))
-    assert found == {"accuracy": 0.5, "f1": 0.5, "matthews": 0.0}
-
-
-def test_of_more_classes_f1_is_the_mean() -> None:
-    scores = np.eye(3, dtype=np.float32)[[0, 1, 2, 2]]
-    found = figures("single_label_classification", scores, np.array([0, 1, 2, 1]))
-    assert found["accuracy"] == 0.75
-    assert found["f1"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
-
-
-def test_of_several_labels_all_must_be_right_and_f1_is_the_mean() -> None:
-    scores = np.array([[1, -1], [1, 1], [-1, -2]], dtype=np.float32)
-    found = figures("multi_label_classification", scores, np.array([[1, 0], [0, 1], [0, 0]], dtype=np.float32))
-    assert found["accuracy"] == pytest.approx(2 / 3)
-    assert found["f1"] == pytest.approx((2 / 3 + 1) / 2)
+SINGLE, MULTI, NUMBER = "single_label_classification", "multi_label_classification", "regression"
+SIZES = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
+HEADS = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+TEXTS = [[0, 5, 6, 2], [0, 7, 2], [0, 8, 9, 5, 2]]
 
 
-def test_numbers_are_compared_as_numbers() -> None:
-    scores = np.array([[1.0], [2.0], [4.0]], dtype=np.float32)
-    found = figures("regression", scores, np.array([1.5, 2.5, 4.5], dtype=np.float32))
-    assert found["pearson"] == pytest.approx(1)
-    assert found["spearman"] == pytest.approx(1)
-    assert found["squared_error"] == pytest.approx(0.25)
+def test_labels_of_batches_are_compared_as_numbers() -> None:
+    assert labels_in(SINGLE, np.array([2, 0])) == [2, 0]
+    assert labels_in(NUMBER, np.array([0.5], dtype=np.float32)) == [0.5]
+    assert labels_in(MULTI, np.array([[1, 0, 1], [0, 0, 0]], dtype=np.float32)) == [(0, 2), ()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "wanted"),
+    [(SINGLE, [[1], [0], [1]], [1, 0, 1]), (MULTI, [[0, 1], [], [1]], [(0, 1), (), (1,)])],
+)
+def test_figures_are_those_of_the_model_s_scores(kind, labels, wanted) -> None:
+    torch.manual_seed(0)
+    config = BartConfig(vocab_size=30, **SIZES, **HEADS, dropout=0.0, num_labels=2, problem_type=kind)
+    model = BartForSequenceClassification(config).train()
+    collation = LabelCollation(Examples.of({"source": TEXTS, "labels": labels}), 1, kind, 2)
+    found = LabelFigures(LabelLoss(model), collation, batch_tokens=1)()  # one example a batch, in their order of length
+    assert model.training
+    with torch.no_grad():
+        scores = [model.eval()(torch.tensor([ids])).logits[0].tolist() for ids in TEXTS]
+    said = [int(row[1] > row[0]) if kind == SINGLE else tuple(n for n in (0, 1) if row[n] > 0) for row in scores]
+    figures = label_figures(said, wanted, kind, 2)
+    assert {name: found[name] for name in figures} == pytest.approx(figures)
+    assert (found["examples"], found["loss"] > 0) == (3, True)

@@ -18,6 +18,7 @@ import numpy as np
 
 from bartleby.documents import write_whole
 from bartleby.errors import OptionError, raise_all
+from bartleby.tasks.answer import windows_of
 from bartleby.tasks.texts import encode
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
@@ -187,32 +188,23 @@ class AnswerExamples:
                 yield from self._windows([several[place] for place in fitting], fitting, number * QUESTIONS_AT_ONCE)
 
     def _windows(self, questions: Sequence[Question], places: Sequence[int], first: int) -> Iterator[dict[str, Row]]:
-        encoded = self.tokenizer(
-            [one.question for one in questions],
-            [one.context for one in questions],
-            truncation="only_second",
-            max_length=self.room,
-            stride=self.overlap,
-            split_special_tokens=True,
-            return_overflowing_tokens=True,
-            return_offsets_mapping=True,
-        )
-        counts = np.bincount(encoded["overflow_to_sample_mapping"], minlength=len(questions))
+        asked, contexts = [one.question for one in questions], [one.context for one in questions]
         self.report.without_answer += sum(not one.answers for one in questions)
-        self.report.long_contexts += int((counts > 1).sum())
-        for row, sample in enumerate(encoded["overflow_to_sample_mapping"]):
-            of_context = np.array([part == 1 for part in encoded.sequence_ids(row)])
-            offsets = np.where(of_context[:, None], np.array(encoded["offset_mapping"][row]), -1)  # (s, 2)
-            span = span_of(questions[sample], offsets)
+        divided = set()
+        for window in windows_of(self.tokenizer, asked, contexts, self.room, self.overlap):
+            question = questions[window.question]
+            span = span_of(question, window.offsets)
             self.report.examples += 1
-            self.report.answers_outside += bool(questions[sample].answers) and span == (0, 0)
+            self.report.answers_outside += bool(question.answers) and span == (0, 0)
+            divided |= set() if window.is_first else {window.question}
             yield {
-                "source": encoded["input_ids"][row],
+                "source": window.ids,
                 "span": span,
-                "question": [first + places[sample]],
-                "starts": offsets[:, 0],
-                "ends": offsets[:, 1],
+                "question": [first + places[window.question]],
+                "starts": window.offsets[:, 0],
+                "ends": window.offsets[:, 1],
             }
+        self.report.long_contexts += len(divided)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bartleby.documents import write_whole
 from bartleby.errors import DataError
+from bartleby.family.fields import PROBLEM_TYPES, LabelKind
+from bartleby.tasks.classify import labels_of
 from bartleby.tasks.texts import encode_within
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
@@ -21,7 +23,7 @@ from bartleby.training.corpora import Reading, Split, read_records, training_fil
 from bartleby.training.options import Options, option
 from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
 from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
-from bartleby.training.records import Labelled, ProblemType, as_labelled
+from bartleby.training.records import Labelled, as_labelled
 from bartleby.training.store import Examples, Ids, Row
 
 LABELS = "labels.json"
@@ -34,7 +36,7 @@ class ClassifyOptions(Options):
     subject: ClassVar[str] = "The classification's options"
 
     problem_type: str = option(
-        "single_label_classification", "What a label is, by the published names.", choices=get_args(ProblemType)
+        "single_label_classification", "What a label is, by the published names.", choices=PROBLEM_TYPES
     )
     labels: tuple[str, ...] = option((), "The labels in order; else the checkpoint's or the data's.", metavar="NAME")
     source_tokens: int | None = option(None, "Room for a text; else all of the model's.", metavar="N", least=5)
@@ -133,7 +135,7 @@ class ClassifyRecipe(Recipe):
 
         if self.model.model is None:
             return []
-        return [name for _, name in sorted((starting_config(self).id2label or {}).items())]
+        return list(labels_of(starting_config(self)).values())
 
     def _shape(self, record: Any) -> Labelled:
         return labelled(record, self.options)
@@ -236,7 +238,7 @@ class LabelCollation:
 
     examples: Examples
     pad_token_id: int
-    problem_type: str
+    problem_type: LabelKind
     count: int
     """How many labels there are."""
 

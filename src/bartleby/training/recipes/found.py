@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from bartleby.measure.overlap import answers
+from bartleby.tasks.answer import BestSpans
 from bartleby.training.collation import Batches
 from bartleby.training.objectives.spans import SpanLoss, span_logits
 from bartleby.training.recipes.answer import SpanCollation
@@ -48,21 +49,13 @@ class AnswerFigures:
 
         That there are none is an answer only if some question has none.
         """
-        best = [("", -np.inf)] * len(questions)
-        none = np.full(len(questions), np.inf)
+        best = BestSpans([question.context for question in questions], self.answer_tokens)
         losses = []
         for number, row, loss, (starts, ends) in self._scored(len(questions)):
             losses.append(loss)
-            opened, closed = (self.windows.examples.row(name, row) for name in ("starts", "ends"))
-            first, last, score = best_span(starts, ends, np.flatnonzero(opened >= 0), self.answer_tokens)
-            text = questions[number].context[int(opened[first]) : int(closed[last])].strip()
-            best[number] = max(best[number], (text, score), key=lambda found: found[1])
-            none[number] = min(none[number], float(starts[0] + ends[0]))
-        may_be_none = any(not question.answers for question in questions)
-        return losses, [
-            "" if may_be_none and nothing > score else text
-            for (text, score), nothing in zip(best, none.tolist(), strict=True)
-        ]
+            columns = [self.windows.examples.row(name, row) for name in ("starts", "ends")]
+            best.add(number, np.stack(columns, axis=1), starts, ends)
+        return losses, best.texts(may_be_none=any(not question.answers for question in questions))
 
     def _scored(self, count: int) -> Iterator[tuple[int, int, float, tuple[Scores, Scores]]]:
         """Question, window, loss and scores of every window over the first `count` questions."""
@@ -75,15 +68,3 @@ class AnswerFigures:
             starts, ends = (scores.cpu().numpy() for scores in span_logits(self.objective.model, batch))
             for place, row in enumerate(rows[batch.arrays["window"]].tolist()):
                 yield int(numbers[row]), row, loss, (starts[place], ends[place])
-
-
-def best_span(starts: Scores, ends: Scores, inside: npt.NDArray[np.int64], longest: int) -> tuple[int, int, float]:
-    """The first and the last of the tokens `inside` that together score highest, at most `longest` tokens apart.
-
-    Shapes: starts and ends (s,), inside (n,), which follow one another.
-    """
-    table = starts[inside][:, None] + ends[inside][None, :]  # (n, n)
-    lengths = np.arange(len(inside))[None, :] - np.arange(len(inside))[:, None] + 1
-    table = np.where((lengths >= 1) & (lengths <= longest), table, -np.inf)
-    first, last = np.unravel_index(int(table.argmax()), table.shape)
-    return int(inside[first]), int(inside[last]), float(table[first, last])

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bartleby.measure.agreement import accuracy, f1_macro, f1_of, matthews, pearson, spearman, squared_error
+from bartleby.family.fields import LabelKind
+from bartleby.measure.labels import Label, label_figures
+from bartleby.tasks.classify import decided
 from bartleby.training.collation import Batch, Batches
 from bartleby.training.objectives.classification import LabelLoss, label_logits
 from bartleby.training.recipes.classify import LabelCollation
@@ -39,9 +41,10 @@ class LabelFigures:
         finally:
             self.objective.train(training)
         losses, scores, labels = (np.concatenate(column) for column in zip(*judged, strict=True))
+        kind = collation.problem_type
         return {
             "loss": float(losses.mean()),
-            **figures(collation.problem_type, scores, labels),
+            **label_figures(decided(scores.tolist(), kind), labels_in(kind, labels), kind, scores.shape[1]),
             "examples": len(labels),
         }
 
@@ -53,23 +56,9 @@ class LabelFigures:
             yield np.full(batch.examples, loss, dtype=np.float32), scores, batch.arrays["labels"]
 
 
-def figures(problem_type: str, scores: Scores, labels: npt.NDArray[Any]) -> dict[str, float]:
-    """By the names of `bartleby.measure.metrics`; of several labels at once a score above 0 says yes, and all must be
-    right for the text to be.
-
-    Shapes: scores (n, num_labels); labels (n,), of several at once (n, num_labels).
-    """
-    if problem_type == "regression":
-        found, numbers = scores[:, 0], labels.astype(np.float64)
-        return {
-            "pearson": pearson(found, numbers),
-            "spearman": spearman(found, numbers),
-            "squared_error": squared_error(found, numbers),
-        }
+def labels_in(problem_type: LabelKind, labels: npt.NDArray[Any]) -> list[Label]:
+    """The labels of batches as `label_figures` compares them; (n,), of several at once (n, num_labels) of 0 and 1."""
     if problem_type == "multi_label_classification":
-        said, wanted = (scores > 0).astype(int), labels.astype(int)
-        each = [f1_of(1, said[:, place].tolist(), wanted[:, place].tolist()) for place in range(scores.shape[1])]
-        return {"accuracy": float((said == wanted).all(axis=1).mean()), "f1": float(np.mean(each))}
-    chosen, right = scores.argmax(axis=1).tolist(), labels.tolist()
-    f1 = f1_of(1, chosen, right) if scores.shape[1] == 2 else f1_macro(chosen, right)
-    return {"accuracy": accuracy(chosen, right), "f1": f1, "matthews": matthews(chosen, right)}
+        return [tuple(np.flatnonzero(row).tolist()) for row in labels]
+    wanted: list[Label] = labels.tolist()
+    return wanted
