@@ -19,16 +19,17 @@ from typing import Any
 import numpy as np
 
 from bartleby import AutoModelForSeq2SeqLM, AutoTokenizer
-from bartleby.training.collation import Batches, Padding, PairCollation
+from bartleby.training.batches import Batches
+from bartleby.training.collation import Padding, PairCollation
 from bartleby.training.corpora import read_records, training_files, validation_files
 from bartleby.training.lengthening import METHODS, lengthen
 from bartleby.training.objectives.likelihood import TargetLoss
 from bartleby.training.recipes.chat import ChatExamples, ChatOptions
-from bartleby.training.recipes.perplexity import model_perplexity
 from bartleby.training.records import Dialogue, as_dialogue
 from bartleby.training.settings import TrainingOptions
 from bartleby.training.store import Examples
 from bartleby.training.trainer import Trainer
+from bartleby.training.validation.perplexity import pair_perplexity
 
 SHOWN_EVERY = 25
 
@@ -77,9 +78,9 @@ def measured(method: str | None, sets: dict[str, Examples], arguments: argparse.
     else:
         name = f"{method} to {arguments.positions}"
         lengthen(model, arguments.positions, method)
-    first = model_perplexity(model, valid).value
+    first = pair_perplexity(model, valid)()["perplexity"]
     seconds = tuned(model, train, arguments, name)
-    last = model_perplexity(model, valid).value
+    last = pair_perplexity(model, valid)()["perplexity"]
     return {"positions": name, "before": first, "after": last, "seconds": seconds}
 
 

@@ -23,7 +23,8 @@ from torch.nn.utils import clip_grad_norm_
 import bartleby
 from bartleby.family.config import BartConfig, PreTrainedConfig
 from bartleby.family.presets import PRESETS
-from bartleby.training.collation import Batch, Batches, Padding, PairCollation
+from bartleby.training.batches import Batch, Batches
+from bartleby.training.collation import Padding, PairCollation
 from bartleby.training.objectives.likelihood import TargetLoss
 from bartleby.training.settings import TrainingOptions
 from bartleby.training.store import Examples

@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 import numpy as np
 
 from bartleby.cli.plan import LONGEST_LINE, batch_lines, shown
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 from tests.cli.conftest import Ran
 from tests.cli.test_kinds import DATA, TINY
 

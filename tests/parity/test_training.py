@@ -17,8 +17,8 @@ torch = pytest.importorskip("torch", reason='the PyTorch wing is not installed: 
 pytest.importorskip("accelerate", reason='training is not installed: pip install "bartleby[train]"')
 
 from bartleby.backends.pytorch import models  # noqa: E402  after the skip
-from bartleby.training.collation import Batch, Padding, teacher_inputs  # noqa: E402
-from bartleby.training.distillation import shrink  # noqa: E402
+from bartleby.training.batches import Batch  # noqa: E402
+from bartleby.training.collation import Padding, teacher_inputs  # noqa: E402
 from bartleby.training.objectives import Objective  # noqa: E402
 from bartleby.training.objectives.classification import LabelLoss  # noqa: E402
 from bartleby.training.objectives.distillation import DistillationLoss, Shares  # noqa: E402
@@ -34,6 +34,7 @@ from bartleby.training.objectives.unlikelihood import (  # noqa: E402
 )
 from bartleby.training.objectives.writing import Writer  # noqa: E402
 from bartleby.training.settings import TrainingOptions  # noqa: E402
+from bartleby.training.shrinking import shrink  # noqa: E402
 from bartleby.training.trainer import Trainer  # noqa: E402
 
 Arrays = dict[str, npt.NDArray[Any]]

@@ -15,8 +15,8 @@ from torch.distributed.tensor import DTensor
 
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.family.config import BlenderbotConfig
+from bartleby.training.batches import Batch
 from bartleby.training.cadence import RunOptions
-from bartleby.training.collation import Batch
 from bartleby.training.objectives.likelihood import TargetLoss
 from bartleby.training.objectives.repeats import Overuse
 from bartleby.training.objectives.unlikelihood import VocabularyUnlikelihood

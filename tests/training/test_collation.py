@@ -1,55 +1,29 @@
-from itertools import islice
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bartleby.errors import DataError, OptionError
-from bartleby.training.collation import Batch, Batches, Padding, PairCollation, buckets, teacher_inputs
-from bartleby.training.store import Examples, Ids
+from bartleby.training.collation import (
+    BlockCollation,
+    Collation,
+    LabelCollation,
+    Padding,
+    PairCollation,
+    RewardedCollation,
+    SpanCollation,
+    measured_batches,
+    teacher_inputs,
+)
+from bartleby.training.store import Examples
 
 PADDING = Padding(pad_token_id=0, decoder_start_token_id=1)
-ROW = st.lists(st.integers(2, 99), min_size=1, max_size=12)
-Pair = tuple[list[int], list[int]]
+PAIRS = {"source": [[5, 6, 2], [8, 2]], "target": [[7, 2], [9, 9, 2]]}
 
 
-def collation_of(*pairs: Pair) -> PairCollation:
-    sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
-    return PairCollation(Examples.of({"source": sources, "target": targets}), PADDING)
-
-
-def batches_of(collation: PairCollation, tokens: int = 100, seed: int = 0) -> Batches:
-    return Batches(collation.lengths(), collation, tokens, seed)
-
-
-def some_pairs(count: int = 200) -> PairCollation:
-    generator = np.random.default_rng(3)
-    rows = [[generator.integers(2, 99, generator.integers(1, 20)).tolist() for _ in "st"] for _ in range(count)]
-    return collation_of(*((source, target) for source, target in rows))
-
-
-def same(one: Batch, other: Batch) -> bool:
-    return all(np.array_equal(one.arrays[name], other.arrays[name]) for name in one.arrays)
-
-
-def noisy(rows: Ids, generator: np.random.Generator) -> Batch:
-    return Batch({"rows": rows, "noise": generator.random(len(rows))})
-
-
-@given(st.lists(st.tuples(ROW, ROW), min_size=1, max_size=20), st.integers(24, 80), st.integers(0, 5))
-def test_every_example_comes_once_an_epoch_and_whole(pairs: list[Pair], tokens: int, seed: int) -> None:
-    seen = []
-    for batch in batches_of(collation_of(*pairs), tokens, seed).once():
-        ids, mask, labels = (batch.arrays[name] for name in ("input_ids", "attention_mask", "labels"))
-        assert ids.size + labels.size <= tokens
-        for source, held, label in zip(ids, mask, labels, strict=True):
-            seen.append((source[held == 1].tolist(), label[label != -100].tolist()))
-    assert sorted(seen) == sorted(pairs)
+def drawn() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
 def test_what_is_padded_and_what_teaches() -> None:
-    batch = collation_of(([5, 6, 2], [7, 2]), ([8, 2], [9, 9, 2])).batch(np.array([0, 1]))
+    batch = PairCollation(Examples.of(PAIRS), PADDING).batch(np.array([0, 1]))
     assert batch.arrays["input_ids"].tolist() == [[5, 6, 2], [8, 2, 0]]
     assert batch.arrays["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
     assert batch.arrays["labels"].tolist() == [[7, 2, -100], [9, 9, 2]]
@@ -62,68 +36,37 @@ def test_labels_that_do_not_count_are_not_read_either() -> None:
     assert teacher_inputs(labels, PADDING).tolist() == [[1, 0, 0, 7], [1, 0, 0, 0]]
 
 
-@given(st.integers(1, 7), st.integers(1, 5))
-def test_the_parts_of_a_batch_hold_all_its_rows_as_wide_as_they_were(rows: int, parts: int) -> None:
-    whole = some_pairs().batch(np.arange(rows))
-    shares = [whole.part(index, parts) for index in range(parts)]
-    assert sum(share.examples for share in shares) == rows
-    assert sum(share.tokens for share in shares) == whole.tokens
-    assert {share.arrays["labels"].shape[1] for share in shares} == {whole.arrays["labels"].shape[1]}
+def test_rewards_stand_beside_their_targets() -> None:
+    collation = RewardedCollation(Examples.of({**PAIRS, "rewards": [[1.0], [-0.5]]}), PADDING)
+    assert collation(np.array([1, 0]), drawn()).arrays["rewards"].tolist() == [-0.5, 1.0]
 
 
-def test_a_label_for_a_whole_text_is_no_token() -> None:
-    batch = Batch({"input_ids": np.ones((2, 3)), "attention_mask": np.ones((2, 3), int), "labels": np.array([1, 0])})
-    assert (batch.examples, batch.tokens) == (2, 6)
+def test_a_block_is_read_behind_the_start() -> None:
+    batch = BlockCollation(Examples.of({"text": [[5, 6, 7, 2], [8, 2]]}), PADDING)(np.array([0, 1]), drawn())
+    assert batch.arrays["input_ids"].tolist() == [[1, 5, 6, 7], [1, 8, 0, 0]]
+    assert batch.arrays["labels"].tolist() == [[5, 6, 7, 2], [8, 2, -100, -100]]
 
 
-def test_a_batch_can_be_asked_for_by_its_number_across_epochs() -> None:
-    batches = Batches(some_pairs().lengths(), noisy, 100, seed=1)
-    epoch = len(batches.plan(0))
-    whole = list(islice(batches.from_number(0), 3 * epoch))
-    for start in (0, 1, epoch - 1, epoch, 2 * epoch + 3):
-        assert same(next(batches.from_number(start)), whole[start])
+def test_windows_know_where_the_answer_is_and_which_they_are() -> None:
+    collation = SpanCollation(Examples.of({"source": [[5, 6, 2], [8, 2]], "span": [[1, 2], [0, 0]]}), 0)
+    batch = collation(np.array([1, 0]), drawn())
+    assert (batch.arrays["start_positions"].tolist(), batch.arrays["end_positions"].tolist()) == ([0, 1], [0, 2])
+    assert batch.arrays["window"].tolist() == [1, 0]
 
 
-def test_noise_is_drawn_anew_for_every_batch_but_the_same_when_all_are_gone_through_once() -> None:
-    batches = Batches(some_pairs().lengths(), noisy, 100, seed=1)
-    drawn = [batch.arrays["noise"][0] for batch in islice(batches.from_number(0), 50)]
-    assert len(set(drawn)) == 50
-    assert all(map(same, batches.once(), batches.once()))
+def test_batches_hold_labels_as_the_published_loss_wants_them() -> None:
+    examples = Examples.of({"source": [[0, 5, 2], [0, 2], [0, 6, 7, 2]], "labels": [[2, 0], [], [1]]})
+    collation = LabelCollation(examples, 1, "multi_label_classification", 3)
+    batch = collation(np.arange(3), np.random.default_rng(0))
+    assert batch.arrays["labels"].tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    assert batch.arrays["labels"].dtype == np.float32
+    assert batch.tokens == 9  # of texts alone: these labels are no tokens
+    assert batch.arrays["input_ids"].tolist() == [[0, 5, 2, 1], [0, 2, 1, 1], [0, 6, 7, 2]]
 
 
-def test_epochs_differ_and_so_do_seeds() -> None:
-    def orders(seed: int, epoch: int) -> list[list[int]]:
-        return [rows.tolist() for rows in batches_of(some_pairs(), 100, seed).plan(epoch)]
-
-    assert orders(0, 0) == orders(0, 0)
-    assert orders(0, 0) != orders(0, 1)
-    assert orders(0, 0) != orders(1, 0)
-
-
-@pytest.mark.parametrize("columns", [1, 2, 3])
-def test_less_than_a_tenth_of_a_batch_is_padding(columns: int) -> None:
-    lengths = np.random.default_rng(0).integers(1, 20, (3000, columns))
-    plan = Batches(lengths, noisy, 600, 0).plan(0)
-    assert sorted(np.concatenate(plan)) == list(range(3000))
-    places = sum(int(lengths[rows].max(axis=0).sum()) * len(rows) for rows in plan)
-    assert places <= 600 * len(plan)
-    # in rows of random lengths about half would be; of three lengths only the first two are kept alike
-    assert lengths.sum() / places > (0.9 if columns < 3 else 0.75)
-
-
-def test_buckets_widen_where_texts_are_long() -> None:
-    lengths = np.arange(1, 2000)
-    numbers = buckets(lengths)
-    assert (np.diff(numbers) >= 0).all()
-    assert np.bincount(numbers)[1:16].tolist() == [3] * 15
-    assert len(np.unique(numbers)) < 100
-
-
-def test_a_batch_must_hold_the_longest_example() -> None:
-    with pytest.raises(OptionError, match="must be at least 5, the longest example, but is 4"):
-        batches_of(collation_of(([5, 6, 2], [7, 2])), 4)
-
-
-def test_nothing_to_learn_from_is_refused() -> None:
-    with pytest.raises(DataError, match="no example"):
-        batches_of(collation_of())
+@pytest.mark.parametrize("tokens", [1, 6, 100])
+def test_what_is_measured_on_comes_once_however_long_it_is(tokens: int) -> None:
+    collation: Collation = PairCollation(Examples.of(PAIRS), PADDING)
+    batches = list(measured_batches(collation, tokens).once())
+    assert sum(batch.examples for batch in batches) == 2
+    assert len(batches) == (1 if tokens == 100 else 2)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from bartleby.tokenization.byte_level import BartTokenizer
-from bartleby.training.collation import IGNORED_LABEL, Batches, Padding
+from bartleby.training.batches import IGNORED_LABEL, Batches
+from bartleby.training.collation import Padding
 from bartleby.training.denoising import DenoisingCollation
 from bartleby.training.lexicon import Lexicon
 from bartleby.training.noise import NOISES, Noise

@@ -12,11 +12,11 @@ from bartleby.tasks.chat import Chat
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.training.cadence import RunOptions
 from bartleby.training.export import export_run
-from bartleby.training.recipes.perplexity import model_perplexity
 from bartleby.training.recipes.recipe import ModelOptions
 from bartleby.training.run import Run
 from bartleby.training.runs import STATE, RunFolder
 from bartleby.training.store import Examples
+from bartleby.training.validation.perplexity import pair_perplexity
 from tests.training.tiny import quiet, tiny_recipe, tiny_training
 
 
@@ -60,9 +60,9 @@ def test_one_can_chat_with_it(exported: Path) -> None:
 def test_the_card_tells_what_was_measured(exported: Path, finished_run: Path) -> None:
     card = (exported / "README.md").read_text(encoding="utf-8")
     pairs = Examples.open(finished_run / "data" / "valid")
-    figure = model_perplexity(BlenderbotForConditionalGeneration.from_pretrained(exported), pairs)
-    assert f"| **validation perplexity** | **{figure.value:.4g}** |" in card
-    assert f"({figure.tokens:,} tokens, the ends included)" in card
+    figures = pair_perplexity(BlenderbotForConditionalGeneration.from_pretrained(exported), pairs)()
+    assert f"| **validation perplexity** | **{figures['perplexity']:.4g}** |" in card
+    assert f"({figures['tokens']:,} tokens, the ends included)" in card
     assert "| talks | 8 | chat | not known to bartleby |" in card
     assert str(finished_run) not in card
     assert card.count("**model**: ") == 10

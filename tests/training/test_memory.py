@@ -5,7 +5,7 @@ import torch
 from bartleby.backends.pytorch.model import Model
 from bartleby.backends.pytorch.models import BartForCausalLM, BartForConditionalGeneration
 from bartleby.family.config import BartConfig
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 from bartleby.training.devices import Precision
 from bartleby.training.memory import Memory, optimizer_numbers, training_bytes
 from bartleby.training.objectives.likelihood import TargetLoss

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.training.averages import Averages
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 from bartleby.training.devices import accelerator_for
 from bartleby.training.journal import Journal
 from bartleby.training.objectives import Objective

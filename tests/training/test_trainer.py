@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bartleby.backends.pytorch.models import BartForConditionalGeneration
 from bartleby.errors import CheckpointError, OptionError
 from bartleby.family.config import BartConfig
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 from bartleby.training.objectives import Objective
 from bartleby.training.objectives.likelihood import TargetLoss
 from bartleby.training.settings import TrainingOptions

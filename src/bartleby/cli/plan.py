@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from bartleby.training.batches import IGNORED_LABEL, Batch
 from bartleby.training.cadence import RunOptions
-from bartleby.training.collation import IGNORED_LABEL, Batch
 from bartleby.training.recipes.recipe import Recipe, Setup, Tell
 from bartleby.training.settings import TrainingOptions
 from bartleby.training.store import Examples

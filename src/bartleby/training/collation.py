@@ -1,105 +1,37 @@
-"""Token ids become batches: numbered, of bounded size, alike in length, equal for equal seeds."""
+"""Examples side by side become a batch: padding, and the arrays that each kind of training reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from bartleby.errors import DataError, OptionError
 from bartleby.family.config import PreTrainedConfig
+from bartleby.family.fields import LabelKind
+from bartleby.training.batches import IGNORED_LABEL, Batch, Batches
 from bartleby.training.store import Examples, Ids
 
-IGNORED_LABEL = -100
-BAND = 3
-"""Lengths that share a bucket: with 3, about 2 % of a batch of chat is padding."""
-LONG = 48
-"""From this length on, buckets widen with the length."""
 
-
-@dataclass(frozen=True)
-class Batch:
-    """What one step sees: arrays by the names that the published `forward` takes, an example a row.
-
-    `input_ids` and `attention_mask` (b, s), `decoder_input_ids` and `labels` (b, t), `start_positions` (b,) …;
-    a label of -100 does not count. A recipe may add arrays of its own.
-    """
-
-    arrays: Mapping[str, npt.NDArray[Any]]
+class Collation(Protocol):
+    """What all of these are: a `Collate` over examples that knows how long they are. Frozen dataclasses."""
 
     @property
-    def examples(self) -> int:
-        return len(next(iter(self.arrays.values())))
+    def examples(self) -> Examples:
+        """What it makes batches of."""
 
-    @property
-    def tokens(self) -> int:
-        """Tokens of sources and targets, padding left out."""
-        labels = self.arrays.get("labels")
-        if labels is None or labels.ndim != 2 or labels.dtype.kind != "i":  # numbers and classes are no tokens
-            counted = 0
-        else:
-            counted = int((labels != IGNORED_LABEL).sum())
-        return counted + (int(self.arrays["attention_mask"].sum()) if "attention_mask" in self.arrays else 0)
+    def __call__(self, rows: Ids, generator: np.random.Generator) -> Batch:
+        """The examples numbered `rows`, padded to the longest of them."""
 
-    def part(self, index: int, parts: int) -> Batch:
-        """One of `parts` shares: every so many rows, as wide as they are here; perhaps no row at all."""
-        if parts == 1:
-            return self
-        return Batch({name: array[index::parts] for name, array in self.arrays.items()})
+    def lengths(self) -> Ids:
+        """As `Batches` wants them; (n, k)."""
 
 
-Collate = Callable[[Ids, np.random.Generator], Batch]
-"""Makes the batch of the examples with these numbers; what it draws, it draws from the generator."""
-
-
-class Batches:
-    """The batches of epoch after epoch, numbered from 0; number n is the same whenever it is asked for.
-
-    A batch holds at most `tokens` places, padding included, in rows alike in length: first in the last of the
-    lengths, then in the others. Every epoch draws other neighbours, another order and other noise.
-    Shapes: lengths (n, k), the k lengths of every example that padding fills up side by side.
-    """
-
-    def __init__(self, lengths: npt.NDArray[np.integer[Any]], collate: Collate, tokens: int, seed: int) -> None:
-        if not len(lengths):
-            raise DataError("There is no example to learn from. Check the corpora and the length limits.")
-        longest = int(lengths.sum(axis=1).max())
-        if tokens < longest:
-            raise OptionError(f"`batch_tokens` must be at least {longest}, the longest example, but is {tokens}.")
-        self.lengths, self.collate, self.tokens, self.seed = lengths, collate, tokens, seed
-
-    def __len__(self) -> int:
-        """Examples, not batches: how many batches they make differs a little from epoch to epoch."""
-        return len(self.lengths)
-
-    def from_number(self, start: int) -> Iterator[Batch]:
-        """Batches without end, from number `start` on."""
-        epoch = 0
-        while True:
-            plan = self.plan(epoch)
-            yield from self._collated(plan, epoch, start)
-            start = max(0, start - len(plan))
-            epoch += 1
-
-    def once(self) -> Iterator[Batch]:
-        """Every example once."""
-        yield from self._collated(self.plan(0), 0, 0)
-
-    def plan(self, epoch: int) -> list[Ids]:
-        """Which examples go together in this epoch, in the order they come."""
-        generator = np.random.default_rng([self.seed, epoch])
-        *others, last = self.lengths.T
-        order = np.lexsort((generator.random(len(last)), *others, buckets(last)))
-        batches = list(_cut(order, self.lengths, self.tokens))
-        return [batches[index] for index in generator.permutation(len(batches))]
-
-    def _collated(self, plan: list[Ids], epoch: int, start: int) -> Iterator[Batch]:
-        for place, rows in enumerate(islice(plan, start, None), start):
-            yield self.collate(rows, np.random.default_rng([self.seed, epoch, place]))
+def measured_batches(collation: Collation, tokens: int) -> Batches:
+    """To go through once: of at most `tokens` places, or of one example that is longer."""
+    lengths = collation.lengths()
+    longest = int(lengths.sum(axis=1).max(initial=1))
+    return Batches(lengths, collation, max(tokens, longest), seed=0)
 
 
 @dataclass(frozen=True)
@@ -140,6 +72,75 @@ class PairCollation:
         return np.stack([self.examples.lengths(self.source), self.examples.lengths(self.target)], axis=1)
 
 
+@dataclass(frozen=True)
+class RewardedCollation(PairCollation):
+    """Batches of pairs that know how each target is rewarded."""
+
+    def batch(self, rows: Ids) -> Batch:
+        rewards, _ = self.examples.padded("rewards", rows, 0.0)
+        return Batch({**super().batch(rows).arrays, "rewards": rewards[:, 0]})
+
+
+@dataclass(frozen=True)
+class BlockCollation:
+    """Batches of blocks, each token to be foreseen from those before it; none of them sees padding, which is last."""
+
+    examples: Examples
+    padding: Padding
+
+    def __call__(self, rows: Ids, generator: np.random.Generator) -> Batch:
+        labels, _ = self.examples.padded("text", rows, IGNORED_LABEL)
+        return Batch({"input_ids": teacher_inputs(labels, self.padding), "labels": labels})
+
+    def lengths(self) -> Ids:
+        """As `Batches` wants them; (n, 1)."""
+        return self.examples.lengths("text")[:, None]
+
+
+@dataclass(frozen=True)
+class LabelCollation:
+    """Batches of texts with their labels, as the published loss of each `problem_type` wants them."""
+
+    examples: Examples
+    pad_token_id: int
+    problem_type: LabelKind
+    count: int
+    """How many labels there are."""
+
+    def __call__(self, rows: Ids, generator: np.random.Generator) -> Batch:
+        input_ids, mask = self.examples.padded("source", rows, self.pad_token_id)
+        values, given = self.examples.padded("labels", rows, 0)
+        if self.problem_type == "multi_label_classification":
+            labels = np.zeros((len(rows), self.count), dtype=np.float32)
+            places, numbers = np.nonzero(given)[0], values[given == 1]
+            labels[places, numbers.astype(np.int64)] = 1
+        else:
+            labels = values[:, 0]
+        return Batch({"input_ids": input_ids, "attention_mask": mask, "labels": labels})
+
+    def lengths(self) -> Ids:
+        """As `Batches` wants them; (n, 1)."""
+        return self.examples.lengths("source")[:, None]
+
+
+@dataclass(frozen=True)
+class SpanCollation:
+    """Batches of windows with the places of their answers, and which windows they are."""
+
+    examples: Examples
+    pad_token_id: int
+
+    def __call__(self, rows: Ids, generator: np.random.Generator) -> Batch:
+        input_ids, mask = self.examples.padded("source", rows, self.pad_token_id)
+        spans, _ = self.examples.padded("span", rows, 0)
+        arrays = {"input_ids": input_ids, "attention_mask": mask}
+        return Batch({**arrays, "start_positions": spans[:, 0], "end_positions": spans[:, 1], "window": rows})
+
+    def lengths(self) -> Ids:
+        """As `Batches` wants them; (n, 1)."""
+        return self.examples.lengths("source")[:, None]
+
+
 def teacher_inputs(labels: Ids, padding: Padding) -> Ids:
     """The decoder's input that teaches `labels`: moved one place right, behind the start token; (b, t) -> (b, t).
 
@@ -150,22 +151,3 @@ def teacher_inputs(labels: Ids, padding: Padding) -> Ids:
     counted = (labels[:, 1:] != IGNORED_LABEL) & (labels[:, :-1] != IGNORED_LABEL)
     ids[:, 1:] = np.where(counted, labels[:, :-1], padding.pad_token_id)
     return ids
-
-
-def buckets(lengths: npt.NDArray[np.integer[Any]]) -> Ids:
-    """The bucket of each length: of equal width up to LONG, then ever wider, for long texts are few."""
-    steady = np.ceil(lengths / BAND)
-    widening = np.ceil(LONG / BAND * (1 + np.log(np.maximum(lengths, 1) / LONG)))  # as steep, where the two meet
-    return np.where(lengths <= LONG, steady, widening).astype(np.int64)
-
-
-def _cut(order: Ids, lengths: npt.NDArray[np.integer[Any]], tokens: int) -> Iterator[Ids]:
-    """Split `order` wherever one more row, padded with the others, would make more than `tokens` places."""
-    start, widest = 0, [0] * lengths.shape[1]
-    for end, own in enumerate(lengths[order].tolist()):
-        wider = list(map(max, widest, own))
-        if sum(wider) * (end - start + 1) > tokens:
-            yield order[start:end]
-            start, wider = end, own
-        widest = wider
-    yield order[start:]

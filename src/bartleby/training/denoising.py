@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bartleby.training.collation import IGNORED_LABEL, Batch, Padding, teacher_inputs
+from bartleby.training.batches import IGNORED_LABEL, Batch
+from bartleby.training.collation import Padding, teacher_inputs
 from bartleby.training.lexicon import Lexicon
 from bartleby.training.noise import Noise
 from bartleby.training.store import Examples, Ids

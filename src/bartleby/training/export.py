@@ -22,10 +22,10 @@ from bartleby.tasks.texts import text_of
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.model_card import CardFacts, Sample, model_card
-from bartleby.training.recipes.perplexity import PerplexityOf
 from bartleby.training.runs import RunFolder, checkpoint_of, step_of
 from bartleby.training.stages import Stage, all_stages
 from bartleby.training.store import Examples
+from bartleby.training.validation.perplexity import pair_perplexity
 
 SAMPLES = 10
 SAMPLE_SEED = 1
@@ -105,7 +105,7 @@ def _facts(
     writes = False
     if isinstance(model, ConditionalGeneration) and {"source", "target"} <= set(examples.columns):
         writes = True
-        measured = PerplexityOf(model, examples)()
+        measured = pair_perplexity(model, examples)()
         rows = np.random.default_rng(SAMPLE_SEED).permutation(len(examples))[:SAMPLES]
         tokenizer = AutoTokenizer.from_pretrained(draft, use_fast=False)
         samples = samples_of(PyTorchBackend(model), tokenizer, examples.take(rows))

@@ -23,7 +23,7 @@ from torch.nn.utils import clip_grad_norm_
 from bartleby.backends.pytorch.model import Model
 from bartleby.errors import CheckpointError, OptionError, raise_all
 from bartleby.training.averages import Averages
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 from bartleby.training.devices import (
     Precision,
     accelerator_for,

@@ -5,7 +5,7 @@ import torch
 from bartleby.backends.pytorch.models import BartForSequenceClassification
 from bartleby.errors import ConfigError
 from bartleby.family.config import BartConfig
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 from bartleby.training.objectives.classification import LabelLoss
 
 IDS = np.array([[0, 5, 6, 2, 1, 1], [0, 7, 8, 9, 10, 2], [0, 11, 2, 1, 1, 1], [0, 6, 6, 6, 2, 1], [0, 9, 9, 2, 1, 1]])

@@ -7,10 +7,10 @@ import torch
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import OptionError
 from bartleby.family.config import BlenderbotConfig
-from bartleby.training.collation import Batch
-from bartleby.training.distillation import shrink
+from bartleby.training.batches import Batch
 from bartleby.training.objectives.distillation import DistillationLoss, Shares
 from bartleby.training.settings import TrainingOptions
+from bartleby.training.shrinking import shrink
 from bartleby.training.trainer import Trainer
 from tests.training.objectives.tiny_models import SIZES, batch_of, next_token_probabilities, tiny_bart
 

@@ -5,7 +5,8 @@ import torch
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import OptionError
 from bartleby.family.config import BlenderbotConfig
-from bartleby.training.collation import Batch, Padding, PairCollation
+from bartleby.training.batches import Batch
+from bartleby.training.collation import Padding, PairCollation
 from bartleby.training.objectives.likelihood import TargetLoss, labelled_logits, target_log_probs
 from bartleby.training.store import Examples
 

@@ -4,7 +4,7 @@ import torch
 
 from bartleby.backends.pytorch.models import BartForQuestionAnswering
 from bartleby.family.config import BartConfig
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 from bartleby.training.objectives.spans import SpanLoss
 
 IDS = np.array([[0, 5, 2, 2, 6, 2, 1], [0, 7, 2, 2, 9, 10, 2], [0, 11, 2, 2, 4, 2, 1], [0, 6, 2, 2, 6, 2, 1]])

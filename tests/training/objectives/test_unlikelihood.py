@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bartleby.errors import DataError
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 from bartleby.training.objectives import Objective
 from bartleby.training.objectives.repeats import Overuse, repeated_places, shared_places
 from bartleby.training.objectives.unlikelihood import (

@@ -10,7 +10,8 @@ import torch
 
 from bartleby.backends.pytorch.models import BartForConditionalGeneration
 from bartleby.family.config import BartConfig
-from bartleby.training.collation import Batch, Padding, PairCollation
+from bartleby.training.batches import Batch
+from bartleby.training.collation import Padding, PairCollation
 from bartleby.training.store import Examples
 
 VOCABULARY = 30

@@ -8,8 +8,7 @@ import pytest
 from bartleby.errors import DataError, OptionError
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.tokenization.byte_level import BartTokenizer
-from bartleby.training.recipes.classify import ClassifyOptions, ClassifyRecipe, LabelCollation, LabelExamples
-from bartleby.training.store import Examples
+from bartleby.training.recipes.classify import ClassifyOptions, ClassifyRecipe, LabelExamples
 from tests.training.recipes.overfitting import EXAMPLES, learnt_by_heart, prepared, tiny_recipe
 
 WORDS = ("cat", "dog", "sun", "sea", "red", "sky", "ink", "pen")
@@ -162,16 +161,6 @@ def test_long_texts_lose_their_end_or_are_left_out(tokenizer: PreTrainedTokenize
     maker = LabelExamples(tokenizer, ClassifyOptions(source_tokens=16, long_texts="out"), ("a", "b"))
     assert [row["labels"] for row in maker.rows(map(maker.shape, records))] == [[1]]
     assert maker.report.long_texts == 1
-
-
-def test_batches_hold_labels_as_the_published_loss_wants_them() -> None:
-    examples = Examples.of({"source": [[0, 5, 2], [0, 2], [0, 6, 7, 2]], "labels": [[2, 0], [], [1]]})
-    collation = LabelCollation(examples, 1, "multi_label_classification", 3)
-    batch = collation(np.arange(3), np.random.default_rng(0))
-    assert batch.arrays["labels"].tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
-    assert batch.arrays["labels"].dtype == np.float32
-    assert batch.tokens == 9  # of texts alone: these labels are no tokens
-    assert batch.arrays["input_ids"].tolist() == [[0, 5, 2, 1], [0, 2, 1, 1], [0, 6, 7, 2]]
 
 
 def test_options_that_contradict_each_other_are_named_together() -> None:

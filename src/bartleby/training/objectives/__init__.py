@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bartleby.backends.pytorch.model import Model
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 
 
 class Objective(nn.Module):

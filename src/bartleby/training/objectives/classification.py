@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from bartleby.backends.pytorch.readers import SequenceClassification
 from bartleby.errors import ConfigError
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 from bartleby.training.objectives import Objective, tensors
 
 READ = ("input_ids", "attention_mask")

@@ -15,12 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bartleby.backends.pytorch.model import Model
-from bartleby.backends.pytorch.passing import IGNORED_LABEL
 from bartleby.errors import OptionError, raise_all
-from bartleby.training.collation import Batch
-from bartleby.training.distillation import compared_layers
+from bartleby.training.batches import IGNORED_LABEL, Batch
 from bartleby.training.objectives import Objective, tensors
 from bartleby.training.objectives.likelihood import READ, labels_in
+from bartleby.training.shrinking import compared_layers
 
 
 @dataclass(frozen=True)

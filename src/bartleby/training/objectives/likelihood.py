@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bartleby.backends.pytorch.passing import IGNORED_LABEL
 from bartleby.errors import OptionError
-from bartleby.training.collation import Batch
+from bartleby.training.batches import IGNORED_LABEL, Batch
 from bartleby.training.objectives import Objective, tensors
 
 READ = ("input_ids", "attention_mask", "decoder_input_ids", "decoder_attention_mask")

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bartleby.backends.pytorch.passing import IGNORED_LABEL
+from bartleby.training.batches import IGNORED_LABEL
 
 Ids = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]

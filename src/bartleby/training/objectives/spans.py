@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bartleby.backends.pytorch.readers import QuestionAnswering
-from bartleby.training.collation import Batch
+from bartleby.training.batches import Batch
 from bartleby.training.objectives import Objective, tensors
 
 READ = ("input_ids", "attention_mask")

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bartleby.backends.pytorch.passing import IGNORED_LABEL
 from bartleby.errors import DataError
-from bartleby.training.collation import Batch
+from bartleby.training.batches import IGNORED_LABEL, Batch
 from bartleby.training.objectives import Objective
 from bartleby.training.objectives.likelihood import labelled_logits, labels_in
 from bartleby.training.objectives.repeats import (

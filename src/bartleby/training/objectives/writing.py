@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,9 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from bartleby.backends.pytorch.passing import IGNORED_LABEL
 from bartleby.generation.config import GenerationConfig
-from bartleby.training.collation import Batch, Padding, teacher_inputs
+from bartleby.training.batches import IGNORED_LABEL, Batch
+from bartleby.training.collation import Padding, teacher_inputs
+from bartleby.training.modes import at_rest
 
 Ids = npt.NDArray[np.int64]
 
@@ -59,7 +58,7 @@ class Writer:
 
     def _write(self, model: Any, batch: Batch) -> None:
         inputs = {name: torch.from_numpy(array).to(model.device) for name, array in batch.arrays.items()}
-        with _at_rest(model):
+        with at_rest(model):
             written = model.generate(**inputs, generation_config=self.options).cpu().numpy()[:, 1:]
         for source, ids in zip(sources(batch), written, strict=True):
             ends = np.flatnonzero(np.isin(ids, self.ends))
@@ -92,16 +91,3 @@ def sources(batch: Batch) -> list[Ids]:
     """The ids of each row without padding."""
     ids, mask = (np.asarray(batch.arrays[name], dtype=np.int64) for name in SOURCE)
     return [row[kept != 0] for row, kept in zip(ids, mask, strict=True)]
-
-
-@contextmanager
-def _at_rest(model: nn.Module) -> Iterator[None]:
-    """Dropout is off inside; outside every module is in its own mode again."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        torch.clear_autocast_cache()  # weights that were rounded here know no way back to the weights

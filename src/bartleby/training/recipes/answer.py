@@ -22,7 +22,8 @@ from bartleby.tasks.answer import windows_of
 from bartleby.tasks.texts import encode
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
-from bartleby.training.collation import Batch, Batches
+from bartleby.training.batches import Batches
+from bartleby.training.collation import SpanCollation
 from bartleby.training.corpora import Reading
 from bartleby.training.options import Options, option
 from bartleby.training.recipes.examples import (
@@ -91,8 +92,8 @@ class AnswerRecipe(Recipe):
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForQuestionAnswering
         from bartleby.training.objectives.spans import SpanLoss
-        from bartleby.training.recipes.found import AnswerFigures
         from bartleby.training.recipes.start import starting_model
+        from bartleby.training.validation.answers import AnswerFigures
 
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
         model = starting_model(self, AutoModelForQuestionAnswering, tokenizer)
@@ -205,24 +206,6 @@ class AnswerExamples:
                 "ends": window.offsets[:, 1],
             }
         self.report.long_contexts += len(divided)
-
-
-@dataclass(frozen=True)
-class SpanCollation:
-    """Batches of windows with the places of their answers, and which windows they are."""
-
-    examples: Examples
-    pad_token_id: int
-
-    def __call__(self, rows: Ids, generator: np.random.Generator) -> Batch:
-        input_ids, mask = self.examples.padded("source", rows, self.pad_token_id)
-        spans, _ = self.examples.padded("span", rows, 0)
-        arrays = {"input_ids": input_ids, "attention_mask": mask}
-        return Batch({**arrays, "start_positions": spans[:, 0], "end_positions": spans[:, 1], "window": rows})
-
-    def lengths(self) -> Ids:
-        """As `Batches` wants them; (n, 1)."""
-        return self.examples.lengths("source")[:, None]
 
 
 def span_of(question: Question, offsets: Ids) -> tuple[int, int]:

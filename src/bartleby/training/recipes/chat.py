@@ -14,12 +14,13 @@ from bartleby.family.turns import LAYOUTS, TurnLayout
 from bartleby.tasks.texts import encode, ended
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
-from bartleby.training.collation import Batches, Padding, PairCollation
+from bartleby.training.batches import Batches
+from bartleby.training.collation import Padding, PairCollation, RewardedCollation
 from bartleby.training.corpora import Reading
 from bartleby.training.options import option
 from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
 from bartleby.training.recipes.recipe import Figures, Read, Recipe, Setup, Tell
-from bartleby.training.recipes.unlikely import RewardedCollation, UnlikelihoodOptions, unlikelihood_objective
+from bartleby.training.recipes.unlikelihood import UnlikelihoodOptions, unlikelihood_objective
 from bartleby.training.records import Dialogue, as_dialogue
 from bartleby.training.store import Examples, Row
 
@@ -64,8 +65,8 @@ class ChatRecipe(Recipe):
 
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
-        from bartleby.training.recipes.perplexity import PerplexityOf
         from bartleby.training.recipes.start import starting_model
+        from bartleby.training.validation.perplexity import pair_perplexity
 
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
         own = {"turn_layout": self.options.layout}  # a chat lays its turns out as they were learnt
@@ -78,7 +79,7 @@ class ChatRecipe(Recipe):
             tokenizer=tokenizer,
             objective=unlikelihood_objective(model, self.options, examples, self.options.target_tokens, self.seed),
             batches=Batches(collation.lengths(), collation, self.data.batch_tokens, self.seed),
-            measure=PerplexityOf(model, Examples.open(folder / "valid")),
+            measure=pair_perplexity(model, Examples.open(folder / "valid")),
         )
 
 

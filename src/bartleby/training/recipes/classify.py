@@ -9,22 +9,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from bartleby.documents import write_whole
 from bartleby.errors import DataError
-from bartleby.family.fields import PROBLEM_TYPES, LabelKind
+from bartleby.family.fields import PROBLEM_TYPES
 from bartleby.tasks.classify import labels_of
 from bartleby.tasks.texts import encode_within
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
-from bartleby.training.collation import Batch, Batches
+from bartleby.training.batches import Batches
+from bartleby.training.collation import LabelCollation
 from bartleby.training.corpora import Reading, Split, read_records, training_files, validation_files
 from bartleby.training.options import Options, option
 from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
 from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
 from bartleby.training.records import Labelled, as_labelled
-from bartleby.training.store import Examples, Ids, Row
+from bartleby.training.store import Examples, Row
 
 LABELS = "labels.json"
 
@@ -84,8 +83,8 @@ class ClassifyRecipe(Recipe):
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForSequenceClassification
         from bartleby.training.objectives.classification import LabelLoss
-        from bartleby.training.recipes.judged import LabelFigures
         from bartleby.training.recipes.start import starting_model
+        from bartleby.training.validation.labels import LabelFigures
 
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
         labels = json.loads((folder / LABELS).read_text("utf-8")) or ["LABEL_0"]
@@ -230,32 +229,6 @@ class LabelExamples:
         for name in names:
             self.report.labels[name] += 1
         return [self.numbers[name] for name in names]
-
-
-@dataclass(frozen=True)
-class LabelCollation:
-    """Batches of texts with their labels, as the published loss of each `problem_type` wants them."""
-
-    examples: Examples
-    pad_token_id: int
-    problem_type: LabelKind
-    count: int
-    """How many labels there are."""
-
-    def __call__(self, rows: Ids, generator: np.random.Generator) -> Batch:
-        input_ids, mask = self.examples.padded("source", rows, self.pad_token_id)
-        values, given = self.examples.padded("labels", rows, 0)
-        if self.problem_type == "multi_label_classification":
-            labels = np.zeros((len(rows), self.count), dtype=np.float32)
-            places, numbers = np.nonzero(given)[0], values[given == 1]
-            labels[places, numbers.astype(np.int64)] = 1
-        else:
-            labels = values[:, 0]
-        return Batch({"input_ids": input_ids, "attention_mask": mask, "labels": labels})
-
-    def lengths(self) -> Ids:
-        """As `Batches` wants them; (n, 1)."""
-        return self.examples.lengths("source")[:, None]
 
 
 def labelled(record: Any, options: ClassifyOptions) -> Labelled:

@@ -65,7 +65,7 @@ class DistillRecipe(SummarizeRecipe):
 
     def setup(self, folder: Path) -> Setup:
         from bartleby.training.objectives.distillation import DistillationLoss, Shares
-        from bartleby.training.recipes.written import WritingFigures
+        from bartleby.training.validation.texts import WritingFigures
 
         teachers = replace(self, model=self._teachers_options())._as_pairs(folder)
         teacher: Any = teachers.model
@@ -92,9 +92,9 @@ class DistillRecipe(SummarizeRecipe):
         """Some of the teacher's layers, and what else the options ask for."""
         import torch
 
-        from bartleby.training.distillation import shrink
         from bartleby.training.freezing import freeze
         from bartleby.training.lora import add_adapters
+        from bartleby.training.shrinking import shrink
 
         torch.manual_seed(self.seed)
         student: Any = shrink(teacher, self.options.student_encoder_layers, self.options.student_decoder_layers)

@@ -12,19 +12,18 @@ from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from bartleby.errors import TokenizerError
 from bartleby.tasks.texts import encode
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
-from bartleby.training.collation import IGNORED_LABEL, Batch, Batches, Padding, teacher_inputs
+from bartleby.training.batches import Batches
+from bartleby.training.collation import BlockCollation, Padding
 from bartleby.training.corpora import Reading
 from bartleby.training.options import Options, option
 from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
 from bartleby.training.recipes.recipe import Figures, Read, Recipe, Setup, Tell
 from bartleby.training.records import Document, as_document
-from bartleby.training.store import Examples, Ids, Row
+from bartleby.training.store import Examples, Row
 
 DOCUMENTS_AT_ONCE = 200
 PARAGRAPH = "\n"
@@ -72,8 +71,8 @@ class LanguageModelRecipe(Recipe):
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForCausalLM
         from bartleby.training.objectives.likelihood import TargetLoss
-        from bartleby.training.recipes.foreseen import BlockFigures
         from bartleby.training.recipes.start import starting_model
+        from bartleby.training.validation.perplexity import PerplexityOf
 
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
         model = starting_model(self, AutoModelForCausalLM, tokenizer)
@@ -86,7 +85,7 @@ class LanguageModelRecipe(Recipe):
             tokenizer=tokenizer,
             objective=TargetLoss(model, self.options.label_smoothing),
             batches=Batches(training.lengths(), training, tokens, self.seed),
-            measure=BlockFigures(model, held_out, tokens),
+            measure=PerplexityOf(model, held_out, tokens),
         )
 
 
@@ -138,19 +137,3 @@ class TextBlocks:
             self.report.examples += 1
             self.report.tokens += len(block)
             yield {"text": block}
-
-
-@dataclass(frozen=True)
-class BlockCollation:
-    """Batches of blocks, each token to be foreseen from those before it; none of them sees padding, which is last."""
-
-    examples: Examples
-    padding: Padding
-
-    def __call__(self, rows: Ids, generator: np.random.Generator) -> Batch:
-        labels, _ = self.examples.padded("text", rows, IGNORED_LABEL)
-        return Batch({"input_ids": teacher_inputs(labels, self.padding), "labels": labels})
-
-    def lengths(self) -> Ids:
-        """As `Batches` wants them; (n, 1)."""
-        return self.examples.lengths("text")[:, None]

@@ -20,13 +20,13 @@ from bartleby.errors import OptionError, need_extra, raise_all
 from bartleby.tasks.texts import encode, encode_within, ended
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
+from bartleby.training.batches import RepeatedBatches
 from bartleby.training.collation import Padding, PairCollation
 from bartleby.training.corpora import Reading, corpus_name, read_corpora, training_files, validation_files
 from bartleby.training.options import Options, option
 from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
 from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
 from bartleby.training.records import Pair, as_pair, as_translation
-from bartleby.training.repeats import RepeatedBatches
 from bartleby.training.store import Examples, Row
 
 
@@ -119,7 +119,7 @@ class PairRecipe(Recipe):
         from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
         from bartleby.training.objectives.likelihood import TargetLoss
         from bartleby.training.recipes.start import starting_model
-        from bartleby.training.recipes.written import WritingFigures
+        from bartleby.training.validation.texts import WritingFigures
 
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
         styles = self.options.styles()

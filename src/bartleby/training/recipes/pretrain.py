@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 from bartleby.errors import OptionError, raise_all
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
+from bartleby.training.batches import Batches
 from bartleby.training.blocks import Packing
-from bartleby.training.collation import Batches, Padding
+from bartleby.training.collation import Padding
 from bartleby.training.corpora import Reading, Split, corpus_name, read_records, training_files
 from bartleby.training.denoising import TEXT, DenoisingCollation
 from bartleby.training.lexicon import Lexicon
@@ -92,8 +93,8 @@ class PretrainRecipe(Recipe):
         """The noise of a step depends on the seed, the epoch and the batch's place in it."""
         from bartleby.backends.pytorch.auto import AutoModelForSeq2SeqLM
         from bartleby.training.objectives.likelihood import TargetLoss
-        from bartleby.training.recipes.perplexity import DenoisingPerplexityOf
         from bartleby.training.recipes.start import starting_model
+        from bartleby.training.validation.perplexity import PerplexityOf
 
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=False)
         model = starting_model(self, AutoModelForSeq2SeqLM, tokenizer)
@@ -110,7 +111,7 @@ class PretrainRecipe(Recipe):
             tokenizer=tokenizer,
             objective=TargetLoss(model),
             batches=Batches(collation.lengths(), collation, self.data.batch_tokens, self.seed),
-            measure=DenoisingPerplexityOf(model, fixed),
+            measure=PerplexityOf(model, fixed),
         )
 
     def files(self) -> list[Path]:

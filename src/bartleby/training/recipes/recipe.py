@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from bartleby.tokenization.base import PreTrainedTokenizer
-from bartleby.training.collation import Batches
+from bartleby.training.batches import Batches
 from bartleby.training.corpora import Reading, corpus_name, read_records, training_files, validation_files
 from bartleby.training.options import POSITIVE, REQUIRED, Options, option
 

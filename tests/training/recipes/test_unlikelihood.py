@@ -6,10 +6,10 @@ import pytest
 
 from bartleby.errors import OptionError
 from bartleby.training.objectives import repeats
-from bartleby.training.recipes import unlikely
+from bartleby.training.recipes import unlikelihood
 from bartleby.training.recipes.chat import ChatOptions
 from bartleby.training.recipes.recipe import DataOptions
-from bartleby.training.recipes.unlikely import UnlikelihoodOptions
+from bartleby.training.recipes.unlikelihood import UnlikelihoodOptions
 from bartleby.training.trainer import Trainer
 from tests.training.tiny import quiet, tiny_recipe, tiny_training, write_corpora
 
@@ -63,4 +63,4 @@ def test_smoothing_goes_with_some_only() -> None:
 
 
 def test_every_weighting_can_be_chosen() -> None:
-    assert unlikely.WEIGHTINGS == repeats.WEIGHTINGS
+    assert unlikelihood.WEIGHTINGS == repeats.WEIGHTINGS

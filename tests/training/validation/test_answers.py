@@ -4,11 +4,12 @@ import torch
 from bartleby.backends.pytorch.models import BartForQuestionAnswering
 from bartleby.family.config import BartConfig
 from bartleby.tokenization.byte_level import BartTokenizer
+from bartleby.training.collation import SpanCollation
 from bartleby.training.objectives.spans import SpanLoss
-from bartleby.training.recipes.answer import AnswerExamples, AnswerOptions, SpanCollation
-from bartleby.training.recipes.found import AnswerFigures
+from bartleby.training.recipes.answer import AnswerExamples, AnswerOptions
 from bartleby.training.records import Answer, Question
 from bartleby.training.store import Examples
+from bartleby.training.validation.answers import AnswerFigures
 
 SIZES = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
 HEADS = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
@@ -49,7 +50,7 @@ def test_a_model_that_points_at_the_answer_has_found_it(
         starts, ends = first + 9 * torch.from_numpy(opened == 12), first + 9 * torch.from_numpy(closed == 19)
         return starts, ends
 
-    monkeypatch.setattr("bartleby.training.recipes.found.span_logits", pointing)
+    monkeypatch.setattr("bartleby.training.validation.answers.span_logits", pointing)
     figures = measure()
     assert (figures["exact_match"], figures["f1"]) == (1.0, 1.0)
 

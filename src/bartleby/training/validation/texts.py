@@ -13,8 +13,9 @@ from bartleby.measure.rouge import rouge
 from bartleby.tasks.batches import Writing, best_answers
 from bartleby.tasks.texts import text_of
 from bartleby.tokenization.base import PreTrainedTokenizer
-from bartleby.training.recipes.perplexity import PerplexityOf
+from bartleby.training.modes import at_rest
 from bartleby.training.store import Examples
+from bartleby.training.validation.perplexity import pair_perplexity
 
 SEED = 0
 """Of a model that samples: a run that is measured more often must not learn something else."""
@@ -22,7 +23,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class WritingFigures:
-    """Measures `model` on the columns `source` and `target` of `examples`; a `Setup`'s `measure`."""
+    """Measures `model` on the columns `source` and `target` of `examples`."""
 
     model: ConditionalGeneration
     tokenizer: PreTrainedTokenizer
@@ -33,11 +34,12 @@ class WritingFigures:
 
     def __call__(self, count: int | None = None) -> dict[str, float]:
         """On the first `count` examples, or on all; decoded as the checkpoint says."""
-        figures = PerplexityOf(self.model, self.examples)(count)
+        figures = pair_perplexity(self.model, self.examples)(count)
         chosen = self.examples.first(count).first(self.written)
         if not len(chosen):
             return figures
-        texts, references = self.write(chosen.rows("source")), [self._text(ids) for ids in chosen.rows("target")]
+        texts = self.write(chosen.rows("source"))
+        references = [text_of(self.tokenizer, ids) for ids in chosen.rows("target")]
         own = (
             rouge(texts, references)
             if self.by == "rouge"
@@ -47,13 +49,7 @@ class WritingFigures:
 
     def write(self, sources: Sequence[Sequence[int]]) -> list[str]:
         """What the model makes of sources; it stays in the mode it was in."""
-        training = self.model.training
-        try:
+        with at_rest(self.model):
             backend = PyTorchBackend(self.model)
             answers = best_answers(backend, sources, Writing(self.model.generation_config, SEED))
-        finally:
-            self.model.train(training)
-        return [self._text(answer.ids) for answer in answers]
-
-    def _text(self, ids: Sequence[int]) -> str:
-        return text_of(self.tokenizer, ids)
+        return [text_of(self.tokenizer, answer.ids) for answer in answers]

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bartleby.measure.overlap import answers
 from bartleby.tasks.answer import BestSpans
-from bartleby.training.collation import Batches
+from bartleby.training.collation import SpanCollation, measured_batches
+from bartleby.training.modes import at_rest
 from bartleby.training.objectives.spans import SpanLoss, span_logits
-from bartleby.training.recipes.answer import SpanCollation
 from bartleby.training.records import Question
 
 Scores = npt.NDArray[np.float32]
@@ -21,7 +20,7 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class AnswerFigures:
-    """Measures the objective's model on questions and the windows over their contexts; a `Setup`'s `measure`."""
+    """Measures the objective's model on questions and the windows over their contexts."""
 
     objective: SpanLoss
     windows: SpanCollation
@@ -33,13 +32,8 @@ class AnswerFigures:
     def __call__(self, count: int | None = None) -> dict[str, float]:
         """On the first `count` questions, or on all: the loss a window, exact match and F1."""
         questions = self.questions[:count]
-        training = self.objective.training
-        self.objective.eval()
-        try:
-            with torch.no_grad():
-                losses, texts = self._answered(questions)
-        finally:
-            self.objective.train(training)
+        with at_rest(self.objective):
+            losses, texts = self._answered(questions)
         means = answers(texts, [[one.text for one in question.answers] or [""] for question in questions])
         figures = {"exact_match": means.exact_match, "f1": means.f1}
         return {"loss": float(np.mean(losses)), **figures, "examples": len(questions), "windows": len(losses)}
@@ -62,8 +56,7 @@ class AnswerFigures:
         numbers = self.windows.examples.padded("question", np.arange(len(self.windows.examples)), 0)[0].reshape(-1)
         rows = np.flatnonzero(numbers < count)
         chosen = replace(self.windows, examples=self.windows.examples.take(rows))
-        lengths = chosen.lengths()
-        for batch in Batches(lengths, chosen, max(self.batch_tokens, int(lengths.max(initial=1))), seed=0).once():
+        for batch in measured_batches(chosen, self.batch_tokens).once():
             loss = float(self.objective(batch, batch)["likelihood"])
             starts, ends = (scores.cpu().numpy() for scores in span_logits(self.objective.model, batch))
             for place, row in enumerate(rows[batch.arrays["window"]].tolist()):

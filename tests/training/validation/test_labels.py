@@ -5,10 +5,10 @@ import torch
 from bartleby.backends.pytorch.models import BartForSequenceClassification
 from bartleby.family.config import BartConfig
 from bartleby.measure.labels import label_figures
+from bartleby.training.collation import LabelCollation
 from bartleby.training.objectives.classification import LabelLoss
-from bartleby.training.recipes.classify import LabelCollation
-from bartleby.training.recipes.judged import LabelFigures, labels_in
 from bartleby.training.store import Examples
+from bartleby.training.validation.labels import LabelFigures, labels_in
 
 SINGLE, MULTI, NUMBER = "single_label_classification", "multi_label_classification", "regression"
 SIZES = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}

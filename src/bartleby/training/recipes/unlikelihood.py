@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bartleby.training.collation import Batch, PairCollation
 from bartleby.training.options import POSITIVE, Options, option
-from bartleby.training.store import Examples, Ids
+from bartleby.training.store import Examples
 
 if TYPE_CHECKING:
     from bartleby.training.objectives import Objective
@@ -50,15 +49,6 @@ class UnlikelihoodOptions(Options):
         if self.label_smoothing and self.unlikelihood not in SMOOTHED:
             told = f"where `unlikelihood` is {self.unlikelihood}, but is {self.label_smoothing}."
             yield f"`label_smoothing` must be 0 {told}"
-
-
-@dataclass(frozen=True)
-class RewardedCollation(PairCollation):
-    """Batches of pairs that know how each target is rewarded."""
-
-    def batch(self, rows: Ids) -> Batch:
-        rewards, _ = self.examples.padded("rewards", rows, 0.0)
-        return Batch({**super().batch(rows).arrays, "rewards": rewards[:, 0]})
 
 
 def unlikelihood_objective(

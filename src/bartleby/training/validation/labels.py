@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bartleby.family.fields import LabelKind
 from bartleby.measure.labels import Label, label_figures
 from bartleby.tasks.classify import decided
-from bartleby.training.collation import Batch, Batches
+from bartleby.training.batches import Batch
+from bartleby.training.collation import LabelCollation, measured_batches
+from bartleby.training.modes import at_rest
 from bartleby.training.objectives.classification import LabelLoss, label_logits
-from bartleby.training.recipes.classify import LabelCollation
 
 Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class LabelFigures:
-    """Measures the objective's model on the examples of `collation`; a `Setup`'s `measure`."""
+    """Measures the objective's model on the examples of `collation`."""
 
     objective: LabelLoss
     collation: LabelCollation
@@ -31,15 +31,8 @@ class LabelFigures:
     def __call__(self, count: int | None = None) -> dict[str, float]:
         """On the first `count` examples, or on all: the loss, and figures that befit the kind of label."""
         collation = replace(self.collation, examples=self.collation.examples.first(count))
-        lengths = collation.lengths()
-        batches = Batches(lengths, collation, max(self.batch_tokens, int(lengths.max(initial=1))), seed=0)
-        training = self.objective.training
-        self.objective.eval()
-        try:
-            with torch.no_grad():
-                judged = list(self._judged(batches.once()))
-        finally:
-            self.objective.train(training)
+        with at_rest(self.objective):
+            judged = list(self._judged(measured_batches(collation, self.batch_tokens).once()))
         losses, scores, labels = (np.concatenate(column) for column in zip(*judged, strict=True))
         kind = collation.problem_type
         return {

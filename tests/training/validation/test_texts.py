@@ -7,8 +7,8 @@ from bartleby.measure.rouge import rouge
 from bartleby.tasks.texts import encode
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.tokenization.byte_level import BartTokenizer
-from bartleby.training.recipes.written import WritingFigures
 from bartleby.training.store import Examples
+from bartleby.training.validation.texts import WritingFigures
 
 SOURCES, TARGETS = ["the cat saw the dog", "the dog"], ["a cat", "a dog"]
 

@@ -17,7 +17,7 @@ from bartleby.backends.pytorch.models import (
 from bartleby.errors import OptionError
 from bartleby.family.config import BartConfig, BlenderbotConfig
 from bartleby.family.presets import PRESETS
-from bartleby.training.distillation import compared_layers, copied_layers, shrink
+from bartleby.training.shrinking import compared_layers, copied_layers, shrink
 
 SIZES: dict[str, Any] = {
     "vocab_size": 20,
