@@ -24,7 +24,7 @@ AT_ONCE = 64
 
 
 @dataclass
-class LabelReport:
+class PseudoLabelReport:
     """What became of the sources."""
 
     written: int = 0
@@ -75,14 +75,14 @@ class Teacher:
 
 def write_pseudo_labels(
     teacher: Teacher, sources: Iterable[str], path: Path, names: tuple[str, str] = ("text", "summary")
-) -> LabelReport:
+) -> PseudoLabelReport:
     """Write `path`, a line `{"text": source, "summary": what the teacher wrote}` for each source, or under other names.
 
     `path` is there when all of it is; until then the lines are in a hidden file beside it, and the same call goes on
     where one that was stopped left off.
     Raises: DataError if `path` is there already, or what an earlier call left is of other sources.
     """
-    report = LabelReport()
+    report = PseudoLabelReport()
     if path.exists():
         raise DataError(f"{path} must not be there yet, but is. Learn from it, or delete it first.")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def write_pseudo_labels(
     return report
 
 
-def _readable(teacher: Teacher, sources: Iterable[str], report: LabelReport) -> Iterator[str]:
+def _readable(teacher: Teacher, sources: Iterable[str], report: PseudoLabelReport) -> Iterator[str]:
     for source in sources:
         if teacher.reads(source):
             yield source
@@ -132,7 +132,7 @@ def _whole_lines(draft: Path) -> list[tuple[str, str]]:
     return done
 
 
-def _skip(waiting: Iterator[str], done: list[tuple[str, str]], draft: Path, report: LabelReport) -> None:
+def _skip(waiting: Iterator[str], done: list[tuple[str, str]], draft: Path, report: PseudoLabelReport) -> None:
     """Pass over the sources that are done."""
     for source, target in done:
         if next(waiting, None) != source:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,10 +17,10 @@ from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.batches import Batches
 from bartleby.training.collation import LabelCollation
-from bartleby.training.corpora import Reading, Split, read_records, training_files, validation_files
+from bartleby.training.corpora import Reading
 from bartleby.training.options import Options, option
 from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
-from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
+from bartleby.training.recipes.recipe import Figures, Read, Recipe, Setup, Tell
 from bartleby.training.records import Labelled, as_labelled
 from bartleby.training.store import Examples, Row
 
@@ -72,13 +71,19 @@ class ClassifyRecipe(Recipe):
         write_whole(folder / LABELS, json.dumps(labels, ensure_ascii=False) + "\n")
         tokenizer = starting_tokenizer(self, self._texts())
         tokenizer.save_pretrained(folder / "tokenizer")
-        training = self._making("train", LabelExamples(tokenizer, self.options, labels))
-        validation = self._making("valid", LabelExamples(tokenizer, self.options, labels))
+        training = self._making(LabelExamples(tokenizer, self.options, labels), self.training_records)
+        validation = self._making(LabelExamples(tokenizer, self.options, labels), self.validation_records)
         return write_splits(folder, training, validation, self.data.validation_examples, tell)
 
-    def _making(self, split: Split, maker: LabelExamples) -> Making:
+    def _making(self, maker: LabelExamples, read: Read) -> Making:
         reading = Reading()
-        return Making(maker.rows(self._read(split, maker.shape, reading)), reading, maker.report, "texts")
+        return Making(maker.rows(read(maker.shape, reading)), reading, maker.report, "texts")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """As the options name them."""
+        named: tuple[str, ...] = self.options.columns
+        return named
 
     def setup(self, folder: Path) -> Setup:
         from bartleby.backends.pytorch.auto import AutoModelForSequenceClassification
@@ -118,7 +123,7 @@ class ClassifyRecipe(Recipe):
         if self.options.labels or self.options.problem_type == "regression":
             return list(self.options.labels)
         given: set[str] = set()
-        for record in self._read("train", self._shape):
+        for record in self.training_records(self._shape):
             given.update([record.label] if isinstance(record.label, str) else record.label)  # type: ignore[arg-type]
         known = self._known_labels()
         if given and given <= set(known):
@@ -140,20 +145,10 @@ class ClassifyRecipe(Recipe):
         return labelled(record, self.options)
 
     def _texts(self) -> Iterator[str]:
-        for record in self._read("train", self._shape):
+        for record in self.training_records(self._shape):
             yield record.text
             if record.text_pair is not None:
                 yield record.text_pair
-
-    def _read(
-        self, split: Split, shape: Callable[[Any], Labelled], reading: Reading | None = None
-    ) -> Iterator[Labelled]:
-        data, how, columns = self.data, self.data.on_bad_record, self.options.columns
-        if split == "valid":
-            paths = validation_files(data.data, data.validation, data.leave_out)
-            return read_records(paths, shape, reading, how, columns)  # type: ignore[arg-type]  # one of its choices
-        paths = training_files(data.data, data.leave_out)
-        return islice(read_records(paths, shape, reading, how, columns), data.limit)  # type: ignore[arg-type]
 
 
 @dataclass

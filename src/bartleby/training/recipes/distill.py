@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from bartleby.errors import OptionError
-from bartleby.training.corpora import Reading, corpus_name, training_files
+from bartleby.training.corpora import Reading, corpus_name
 from bartleby.training.options import POSITIVE, Options, option
 from bartleby.training.recipes.pairs import SummarizeOptions, SummarizeRecipe
 from bartleby.training.recipes.recipe import Figures, ModelOptions, Setup, Tell
@@ -112,7 +112,7 @@ class DistillRecipe(SummarizeRecipe):
     def _labelled(self) -> dict[Path, Path]:
         """Of each file that is learnt from, where the teacher's targets for it are."""
         folder = self.options.pseudo_labels
-        paths = [] if folder is None else training_files(self.data.data, self.data.leave_out)
+        paths = [] if folder is None else self.learnt_files()
         return {path: folder / f"{corpus_name(path)}.train.jsonl" for path in paths if folder is not None}
 
     def _write_labels(self, tell: Tell) -> dict[str, Any]:

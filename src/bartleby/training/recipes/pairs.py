@@ -22,7 +22,7 @@ from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.batches import RepeatedBatches
 from bartleby.training.collation import Padding, PairCollation
-from bartleby.training.corpora import Reading, corpus_name, read_corpora, training_files, validation_files
+from bartleby.training.corpora import Reading, corpus_name, read_corpora
 from bartleby.training.options import Options, option
 from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
 from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
@@ -108,8 +108,8 @@ class PairRecipe(Recipe):
         texts = chain.from_iterable((pair.source, pair.target) for pair in self.training_records(self.shape))
         tokenizer = starting_tokenizer(self, texts)
         tokenizer.save_pretrained(folder / "tokenizer")
-        held_out = validation_files(self.data.data, self.data.validation, self.data.leave_out)
-        training = self._making(tokenizer, training_files(self.data.data, self.data.leave_out), self.data.limit)
+        held_out = self.held_out_files()
+        training = self._making(tokenizer, self.learnt_files(), self.data.limit)
         validation = self._making(tokenizer, held_out)
         figures = write_splits(folder, training, validation, self.data.validation_examples, tell)
         self._tell_unprefixed(held_out, tell)
@@ -149,7 +149,7 @@ class PairRecipe(Recipe):
 
     def _refuse_unknown_corpora(self) -> None:
         """A prefix or a repetition for a corpus that is not there is a slip."""
-        known = sorted({corpus_name(path) for path in training_files(self.data.data, self.data.leave_out)})
+        known = sorted({corpus_name(path) for path in self.learnt_files()})
         faults = [
             f"`{name}` must name one of the corpora {', '.join(known)}, but {pattern!r} is none."
             for name in ("prefixes", "repeats")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,13 +19,13 @@ from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.batches import Batches
 from bartleby.training.blocks import Packing
 from bartleby.training.collation import Padding
-from bartleby.training.corpora import Reading, Split, corpus_name, read_records, training_files
+from bartleby.training.corpora import Reading, corpus_name, training_files
 from bartleby.training.denoising import TEXT, DenoisingCollation
 from bartleby.training.lexicon import Lexicon
 from bartleby.training.noise import NOISES, Noise
 from bartleby.training.options import Options, option
 from bartleby.training.recipes.examples import VALIDATION_SEED, Making, refuse_beyond_positions, write_splits
-from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
+from bartleby.training.recipes.recipe import Figures, Read, Recipe, Setup, Tell
 from bartleby.training.records import Document, as_document, is_text
 from bartleby.training.store import Examples, Row
 
@@ -85,7 +85,8 @@ class PretrainRecipe(Recipe):
         tokenizer = starting_tokenizer(self, self._vocabulary_texts(tell))
         tokenizer.save_pretrained(folder / "tokenizer")
         tell(f"The tokenizer has {len(tokenizer):,} entries.")
-        training, validation = self._making(tokenizer, "train"), self._making(tokenizer, "valid")
+        training = self._making(tokenizer, self.training_records)
+        validation = self._making(tokenizer, self.validation_records)
         figures = write_splits(folder, training, validation, self.data.validation_examples, tell)
         return {**figures, "examples": training.report.blocks}
 
@@ -114,9 +115,14 @@ class PretrainRecipe(Recipe):
             measure=PerplexityOf(model, fixed),
         )
 
-    def files(self) -> list[Path]:
-        """Those of the vocabulary too, for it decides about every token."""
-        return list(dict.fromkeys([*self._training_files(), *self._vocabulary_files()]))
+    def learnt_files(self) -> list[Path]:
+        """With those of more data."""
+        more = (training_files(data) for data in self.options.more_data)
+        return [*super().learnt_files(), *chain.from_iterable(more)]
+
+    def deciding_files(self) -> list[Path]:
+        """With those of the vocabulary, which decides about every token."""
+        return list(dict.fromkeys([*self.learnt_files(), *self._vocabulary_files()]))
 
     def document(self) -> dict[str, Any]:
         """Where files lie decides nothing: `corpora` has their sizes."""
@@ -125,31 +131,18 @@ class PretrainRecipe(Recipe):
             del document[name]
         return document
 
-    def _making(self, tokenizer: PreTrainedTokenizer, split: Split) -> Making:
-        reading = Reading()
-        packing = Packing(tokenizer, self.options.block_tokens, self.options.mix_documents)
-        if split == "valid":
-            documents = self.validation_records(self._shape(), reading)
-        else:
-            how: Any = self.data.on_bad_record
-            read = read_records(self._training_files(), self._shape(), reading, how)
-            documents = islice(read, self.data.limit)
-        return Making(rows(packing, documents), reading, packing.report)
-
-    def _training_files(self) -> list[Path]:
-        more = (training_files(data) for data in self.options.more_data)
-        return [*training_files(self.data.data, self.data.leave_out), *chain.from_iterable(more)]
+    def _making(self, tokenizer: PreTrainedTokenizer, read: Read) -> Making:
+        reading, packing = Reading(), Packing(tokenizer, self.options.block_tokens, self.options.mix_documents)
+        return Making(rows(packing, read(self._shape(), reading)), reading, packing.report)
 
     def _vocabulary_files(self) -> list[Path]:
         return [path for data in self.options.vocabulary_data for path in training_files(data)]
 
     def _vocabulary_texts(self, tell: Tell) -> Iterator[str]:
         """Paragraph by paragraph, summaries always included; not read unless a tokenizer is learnt."""
-        files, further = self._training_files(), self._vocabulary_files()
+        files, further = self.learnt_files(), self._vocabulary_files()
         tell(f"Learning a vocabulary from {', '.join(dict.fromkeys(map(corpus_name, [*files, *further])))} …")
-        how: Any = self.data.on_bad_record
-        learnt = islice(read_records(files, with_summary, None, how), self.data.limit)
-        for document in chain(learnt, read_records(further, with_summary, None, how)):
+        for document in chain(self.training_records(with_summary), self._records(further, with_summary)):
             yield from document.paragraphs
 
     def _shape(self) -> Callable[[Any], Document]:

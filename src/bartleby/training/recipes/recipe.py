@@ -128,26 +128,41 @@ class Recipe(ABC):
 
     def training_records(self, shape: Callable[[Any], Shape], reading: Reading | None = None) -> Iterator[Shape]:
         """What is learnt from, one record at a time; `reading` is told what was read and skipped."""
-        paths = training_files(self.data.data, self.data.leave_out)
-        how: Any = self.data.on_bad_record
-        return islice(read_records(paths, shape, reading, how), self.data.limit)
+        return islice(self._records(self.learnt_files(), shape, reading), self.data.limit)
 
     def validation_records(self, shape: Callable[[Any], Shape], reading: Reading | None = None) -> Iterator[Shape]:
         """What is measured on, all of it."""
-        paths = validation_files(self.data.data, self.data.validation, self.data.leave_out)
+        return self._records(self.held_out_files(), shape, reading)
+
+    def _records(
+        self, paths: list[Path], shape: Callable[[Any], Shape], reading: Reading | None = None
+    ) -> Iterator[Shape]:
         how: Any = self.data.on_bad_record
-        return read_records(paths, shape, reading, how)
+        return read_records(paths, shape, reading, how, self.columns)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of CSV and TSV files without a header."""
+        return ()
+
+    def learnt_files(self) -> list[Path]:
+        """What is learnt from."""
+        return training_files(self.data.data, self.data.leave_out)
+
+    def held_out_files(self) -> list[Path]:
+        """What is measured on."""
+        return validation_files(self.data.data, self.data.validation, self.data.leave_out)
+
+    def deciding_files(self) -> list[Path]:
+        """All that decides what is learnt."""
+        return self.learnt_files()
 
     def document(self) -> dict[str, Any]:
         """What decides which examples there are and what they are learnt with; where the files lie does not."""
         options = {**self.options.document(), **self.model.document(), **self.data.document()}
         del options["data"]
-        held_out = validation_files(self.data.data, self.data.validation, self.data.leave_out)
-        return {"kind": self.kind, "corpora": sizes_of(self.files()), HELD_OUT: sizes_of(held_out), **options}
-
-    def files(self) -> list[Path]:
-        """All that decides what is learnt."""
-        return training_files(self.data.data, self.data.leave_out)
+        files = {"corpora": sizes_of(self.deciding_files()), HELD_OUT: sizes_of(self.held_out_files())}
+        return {"kind": self.kind, **files, **options}
 
 
 def sizes_of(paths: Iterable[Path]) -> dict[str, int]:
