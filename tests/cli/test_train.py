@@ -50,3 +50,13 @@ def test_export_needs_a_run(bartleby: Bartleby, tmp_path: Path) -> None:
     ran = bartleby("train", "export", tmp_path, tmp_path / "out")
     assert (ran.code, ran.out) == (1, "")
     assert "must be the folder of a run" in ran.err
+
+
+def test_a_run_folder_that_is_a_file_is_refused_in_one_line(
+    bartleby: Bartleby, command: list[object], tmp_path: Path
+) -> None:
+    (tmp_path / "run").touch()
+    ran = bartleby(*command, "--steps", 1)
+    assert ran.code == 1
+    assert "run must be a path that can be used, but is not: File exists." in ran.err
+    assert "Traceback" not in ran.err

@@ -142,8 +142,10 @@ def test_one_file_is_learnt_from_and_another_measured_on(tmp_path: Path) -> None
     mine, held_out = write(tmp_path / "mine.csv", "text"), write(tmp_path / "held out.csv", "text")
     assert training_files(mine) == [mine]
     assert validation_files(mine, str(held_out)) == [held_out]
-    with pytest.raises(OptionError, match="`validation` must be a file where `data` is one, but is None"):
+    with pytest.raises(OptionError, match="`validation` must be a file where `data` is one, but is not given"):
         validation_files(mine)
+    with pytest.raises(DataError, match="nowhere is not a folder"):
+        validation_files(tmp_path / "nowhere")
     with pytest.raises(OptionError, match="`leave_out` must be empty where `data` is one file, but is old_"):
         training_files(mine, ["old_*"])
     with pytest.raises(DataError, match="must be a folder or a file"):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
-from bartleby.errors import OptionError
+from bartleby.errors import CheckpointError, OptionError
 from bartleby.training.adapter_files import load_adapter
 from bartleby.training.cadence import RunOptions
 from bartleby.training.journal import Journal
@@ -198,6 +198,20 @@ def test_a_run_that_could_not_begin_holds_no_lock(corpora: Path, tmp_path: Path)
     for _ in range(2):
         with pytest.raises(OptionError, match="but is 'poems'"):
             Run(tiny_recipe(corpora, validation="poems"), tiny_training(1), RunOptions(), tmp_path, quiet)
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_checkpoint(
+    corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object) -> None:
+        raise RuntimeError("basic_ios::clear: iostream error")
+
+    run = tiny_run(corpora, tmp_path / "run", steps=2)
+    monkeypatch.setattr(torch, "save", fill)
+    with pytest.raises(CheckpointError, match=r"could not be saved to: basic_ios.* Make room"):
+        run.save()
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+    run.close()
 
 
 def test_another_recipe_in_the_same_folder_is_refused(finished_run: Path, corpora: Path) -> None:

@@ -24,6 +24,11 @@ def test_options_that_cannot_be_are_refused() -> None:
         TrainingOptions(steps=1, seed=-1, precision="fp8")
 
 
+def test_a_seed_is_one_that_pytorch_takes() -> None:
+    with pytest.raises(OptionError, match="`seed` must be between 0 and"):
+        TrainingOptions(steps=1, seed=2**70)
+
+
 def test_the_rate_rises_and_falls_as_the_options_say() -> None:
     options = OptimizerOptions(warmup_steps=4, schedule="linear", final_share=0.5)
     assert [options.share_at(step, 12) for step in (0, 3, 4, 8, 12)] == [0.25, 1.0, 1.0, 0.75, 0.5]

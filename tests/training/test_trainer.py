@@ -99,8 +99,21 @@ def test_a_run_taken_up_again_takes_the_same_steps(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize("accumulation", [2, 3, 11])
 def test_micro_batches_change_nothing(accumulation: int) -> None:
     together = losses(Trainer(Fit(dropout=0), points, OPTIONS))
-    options = replace(OPTIONS, accumulation=accumulation)  # of 11 parts three have no row
+    options = replace(OPTIONS, accumulation=accumulation)
     assert losses(Trainer(Fit(dropout=0), points, options)) == pytest.approx(together, rel=1e-5)
+
+
+def test_no_more_micro_batches_are_made_than_there_are_rows() -> None:
+    class Counted(Fit):
+        calls = 0
+
+        def forward(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
+            self.calls += 1
+            return super().forward(part, whole)
+
+    objective = Counted()
+    next(Trainer(objective, points, replace(OPTIONS, accumulation=1000)).run())
+    assert objective.calls == 8
 
 
 def test_every_part_of_every_step_draws_numbers_of_its_own() -> None:

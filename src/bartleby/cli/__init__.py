@@ -60,6 +60,15 @@ def main() -> None:
         except BartlebyError as error:
             print(f"bartleby: {error}", file=sys.stderr)
             sys.exit(2 if isinstance(error, OptionError) else 1)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            print(
+                f"bartleby: {error.filename} must be a path that can be used, but is not: {error.strerror}. "
+                "Choose another, or see to its rights and to the room on the disk.",
+                file=sys.stderr,
+            )
+            sys.exit(1)
 
 
 def show_warning(message: Warning | str, *_: Any) -> None:

@@ -91,12 +91,13 @@ def training_files(data: Path, leave_out: Sequence[str] = ()) -> list[Path]:
 def validation_files(data: Path, validation: str | None = None, leave_out: Sequence[str] = ()) -> list[Path]:
     """What to measure on: a file, or corpora of the validation split of `data` that fit a pattern; None for all.
 
-    Raises: OptionError if `validation` is needed, or is neither.
+    Raises: OptionError if `validation` is needed, or is neither; DataError if there is no `data`.
     """
     if validation is not None and Path(validation).is_file():
         return [Path(validation)]
-    if not data.is_dir():
-        raise OptionError(f"`validation` must be a file where `data` is one, but is {validation!r}.")
+    if data.is_file():
+        came = "is not given" if validation is None else f"is {validation!r}"
+        raise OptionError(f"`validation` must be a file where `data` is one, but {came}. Name what to measure on.")
     found = corpus_files(data, "valid", leave_out)
     wanted = [path for path in found if validation is None or fnmatch(corpus_name(path), validation)]
     if not wanted:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 
-from bartleby.errors import MissingExtraError, OptionError
+from bartleby.errors import CheckpointError, MissingExtraError, OptionError
 from bartleby.measure.metrics import METRICS, metric_of
 from bartleby.training.adapter_files import save_adapter
 from bartleby.training.cadence import Every, RunOptions
@@ -188,7 +188,13 @@ class Run:
         return self.folder.checkpoint(step)
 
     def _write(self, folder: Path, state: Mapping[str, Any]) -> None:
-        torch.save(dict(state), folder / STATE)  # first: it holds the weights themselves, not the averages
+        try:
+            torch.save(dict(state), folder / STATE)  # first: it holds the weights themselves, not the averages
+        except (OSError, RuntimeError) as fault:  # PyTorch tells of a full disk in its own way
+            raise CheckpointError(
+                f"{self.folder.path} could not be saved to: {fault}. Make room and give the same command again; "
+                "the checkpoints before it are sound."
+            ) from fault
         with self.trainer.whole_model() as model:
             if has_adapters(model):
                 save_adapter(model, folder / ADAPTER)

@@ -73,7 +73,7 @@ class TrainingOptions(OptimizerOptions):
         0.0, "Validate and save averages of the weights with this decay, such as 0.999; 0: none.", metavar="X", least=0
     )
     sharding: str = option("no", "How weights are divided among processes; full is FSDP.", choices=("no", "full"))
-    seed: int = option(0, "Decides the weights and the order.", metavar="N", least=0)
+    seed: int = option(0, "Decides the weights and the order.", metavar="N", least=0, most=2**32 - 1)
 
     def contradictions(self) -> Iterator[str]:
         yield from super().contradictions()

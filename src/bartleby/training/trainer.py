@@ -121,7 +121,8 @@ class Trainer:
     def _learn_from(self, batch: Batch) -> dict[str, float]:
         """Gather the gradients of a batch, this process's parts of it one by one; returns the terms of its loss."""
         processes, own = self.accelerator.num_processes, self.accelerator.process_index
-        parts = processes * self.options.accumulation
+        rows = -(-batch.examples // processes)  # more parts than that would be empty
+        parts = processes * min(self.options.accumulation, rows)
         totals: dict[str, Tensor] = {}
         for index in range(own, parts, processes):
             torch.manual_seed(seed_of(self.options.seed, self.step, index))
