@@ -24,6 +24,19 @@ def test_options_that_cannot_be_are_refused() -> None:
         TrainingOptions(steps=1, seed=-1, precision="fp8")
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"optimizer": "adamw", "matrix_rate": 0.1}, r"`matrix_rate` must be left at 0.004 .* adamw.* but is 0.1\."),
+        ({"optimizer": "adafactor", "betas": (0.5, 0.9)}, "`betas` must be left at .* adafactor"),
+        ({"schedule": "constant", "final_share": 0.5}, "`final_share` must be left at 0.02 where `schedule` is const"),
+    ],
+)
+def test_options_without_effect_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        TrainingOptions(**values)  # type: ignore[arg-type]
+
+
 def test_a_seed_is_one_that_pytorch_takes() -> None:
     with pytest.raises(OptionError, match="`seed` must be between 0 and"):
         TrainingOptions(steps=1, seed=2**70)

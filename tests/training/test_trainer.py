@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,13 +65,19 @@ def points(start: int) -> Iterator[Batch]:
         number += 1
 
 
+def optimized_by(name: str, **others: Any) -> TrainingOptions:
+    """As `OPTIONS`; only Muon has a rate for matrices."""
+    own = {} if name == "muon" else OPTIONS.defaults_of(["matrix_rate"])
+    return replace(OPTIONS, optimizer=name, **{**own, **others})
+
+
 def losses(trainer: Trainer) -> list[float]:
     return [report.loss for report in trainer.run()]
 
 
 @pytest.mark.parametrize("name", ["muon", "adamw", "adafactor"])
 def test_a_loss_falls(name: str) -> None:
-    options = replace(OPTIONS, steps=60, optimizer=name)
+    options = optimized_by(name, steps=60)
     fell = losses(Trainer(Fit(), points, options))
     assert len(fell) == 60
     assert sum(fell[-10:]) < 0.3 * sum(fell[:10])
@@ -81,7 +88,7 @@ EVERYTHING = {"accumulation": 3, "ema_decay": 0.9, "schedule": "linear"}
 
 @pytest.mark.parametrize("name", ["muon", "adamw", "adafactor"])
 def test_a_run_taken_up_again_takes_the_same_steps(name: str, tmp_path: Path) -> None:
-    options = replace(OPTIONS, optimizer=name, **EVERYTHING)
+    options = optimized_by(name, **EVERYTHING)
     whole = Trainer(Fit(), points, options)
     unbroken = losses(whole)
     first = Trainer(Fit(), points, options)
@@ -197,7 +204,7 @@ def test_gradients_are_cut_to_their_greatest_length() -> None:
     fits, norms = {}, {}
     for clip_norm in (0.0, 1e-12):  # never, and below what AdamW takes for nothing
         fits[clip_norm] = Fit()
-        trainer = Trainer(fits[clip_norm], points, replace(OPTIONS, optimizer="adamw", clip_norm=clip_norm))
+        trainer = Trainer(fits[clip_norm], points, optimized_by("adamw", clip_norm=clip_norm))
         norms[clip_norm] = next(trainer.run()).gradient_norm
     moved = {key: (fit.model[0].weight - Fit().model[0].weight).detach().abs().max() for key, fit in fits.items()}
     assert moved[1e-12] < 0.05 * moved[0.0]

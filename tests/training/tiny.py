@@ -55,7 +55,9 @@ def tiny_recipe(data: Path, **others: Any) -> ChatRecipe:
 
 def tiny_training(steps: int | None, **others: Any) -> TrainingOptions:
     """So many steps at a high rate."""
-    rates = {"learning_rate": 5e-3, "matrix_rate": 5e-3, "warmup_steps": 2}
+    rates = {"learning_rate": 5e-3, "warmup_steps": 2}
+    if others.get("optimizer", "muon") == "muon":
+        rates["matrix_rate"] = 5e-3
     return TrainingOptions(steps=steps, precision="no", seed=3, **{**rates, **others})
 
 

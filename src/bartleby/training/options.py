@@ -103,6 +103,20 @@ class Options:
         """What is wrong with values that are each right; asked only when they are."""
         return iter(())
 
+    def defaults_of(self, names: Sequence[str]) -> dict[str, Any]:
+        """What those options are where nothing is said."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        return {field.name: field.default for field in fields if field.name in names}
+
+    def changed_in_vain(self, names: Sequence[str], why: str, remedy: str) -> Iterator[str]:
+        """Faults of those options among `names` that are not at their defaults though nothing heeds them.
+
+        `why` completes "must be left at …": what was given at its default cannot be told from what was not given.
+        """
+        for name, default in self.defaults_of(names).items():
+            if (value := getattr(self, name)) != default:
+                yield f"`{name}` must be left at {default} {why}, but is {value}. {remedy}"
+
     def document(self) -> dict[str, Any]:
         """All values by name, as JSON has them; options inside options stand beside the others."""
         values: dict[str, Any] = {}

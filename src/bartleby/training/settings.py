@@ -13,6 +13,8 @@ from bartleby.training.options import POSITIVE, Options, option
 from bartleby.training.schedules import SCHEDULES, share_at
 
 OPTIMIZERS = ("muon", "adamw", "adafactor")
+ENDING = ("cosine", "linear")
+"""Schedules that end at a share of the highest rate."""
 PRECISIONS = ("no", "bf16", "fp16")
 
 PLACES = ("accumulation", "gradient_checkpointing", "sharding")
@@ -51,6 +53,15 @@ class OptimizerOptions(Options):
     def contradictions(self) -> Iterator[str]:
         if 1 in self.betas:
             yield f"`betas` must be below 1, but are {self.betas}."
+        if self.optimizer != "muon":
+            why = f"where `optimizer` is {self.optimizer}, which moves all by `learning_rate`"
+            yield from self.changed_in_vain(["matrix_rate"], why, "Choose muon, or leave it out.")
+        if self.optimizer == "adafactor":
+            why = "where `optimizer` is adafactor, which has none"
+            yield from self.changed_in_vain(["betas"], why, "Choose muon or adamw, or leave them out.")
+        if self.schedule not in ENDING:
+            why = f"where `schedule` is {self.schedule}"
+            yield from self.changed_in_vain(["final_share"], why, "Choose cosine or linear, or leave it out.")
 
     def share_at(self, step: int, steps: int) -> float:
         """Share of the learning rates at step number `step` of `steps`, from 0."""

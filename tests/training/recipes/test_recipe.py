@@ -55,6 +55,10 @@ def test_a_corpus_left_out_is_none_of_it(recipe: Counting, corpora: Path) -> Non
         ({"positions": 64}, "`positions` stretches those of a checkpoint"),
         ({"lora": True}, "`lora` leaves weights as they are, so `model` must be given"),
         ({"freeze": ("encoder",)}, "`freeze` leaves weights as they are"),
+        (
+            {"lora_rank": 16, "lora_targets": "all"},
+            r"(?s)`lora_rank` must be left at 8 where `lora` is not .* but is 16\. Ask for `lora`.*`lora_targets`",
+        ),
         ({"tokenizer": "a", "vocab_size": 300}, "`vocab_size` must be left out where `tokenizer` is given"),
         ({"model": "a", "preset": "b", "vocab_size": 300}, r"(?s)2 faults.*`preset`.*`vocab_size` must be left out"),
     ],

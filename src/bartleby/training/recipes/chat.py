@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from bartleby.errors import DataError
 from bartleby.family.turns import LAYOUTS, TurnLayout
 from bartleby.tasks.texts import encode, ended
 from bartleby.tokenization.auto import AutoTokenizer
@@ -57,7 +58,17 @@ class ChatRecipe(Recipe):
         training, validation = (
             self._making(tokenizer, read) for read in (self.training_records, self.validation_records)
         )
-        return write_splits(folder, training, validation, self.data.validation_examples, tell)
+        figures = write_splits(folder, training, validation, self.data.validation_examples, tell)
+        self._refuse_all_right(training.report)
+        return figures
+
+    def _refuse_all_right(self, report: ExampleReport) -> None:
+        """Unlikelihood of wrong replies teaches nothing where none is marked as wrong."""
+        if self.options.unlikelihood == "rewards" and not report.unrewarded:
+            raise DataError(
+                "One record at least must have `rewards` with a number below 0 for a reply that is learnt, but none "
+                "has. Mark replies in the records, or choose another `unlikelihood`."
+            )
 
     def _making(self, tokenizer: PreTrainedTokenizer, read: Read) -> Making:
         reading, maker = Reading(), ChatExamples(tokenizer, self.options, self.seed)
@@ -95,6 +106,8 @@ class ExampleReport:
     shortened: int = 0
     """Examples that lost their oldest turns to `source_tokens`."""
     with_persona: int = 0
+    unrewarded: int = 0
+    """Replies that shall not be said."""
 
     def told(self) -> str:
         """All of it in one sentence."""
@@ -126,6 +139,7 @@ class ChatExamples:
             self.report.long_last_turns += len(drafts) - len(kept)
             self.report.shortened += sum(draft.shortened for draft in kept)
             self.report.with_persona += sum(bool(draft.persona) for draft in kept)
+            self.report.unrewarded += sum(draft.reward < 0 for draft in kept)
             for draft in kept:
                 pair: dict[str, Row] = {"source": draft.ids, "target": ids_of[draft.reply]}
                 yield {**pair, "rewards": [draft.reward]} if self.options.unlikelihood == "rewards" else pair

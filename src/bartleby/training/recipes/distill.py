@@ -17,7 +17,7 @@ from bartleby.errors import OptionError
 from bartleby.training.corpora import Reading, corpus_name
 from bartleby.training.options import POSITIVE, Options, option
 from bartleby.training.recipes.pairs import SummarizeOptions, SummarizeRecipe
-from bartleby.training.recipes.recipe import Figures, ModelOptions, Setup, Tell
+from bartleby.training.recipes.recipe import ADAPTERS, Figures, ModelOptions, Setup, Tell
 from bartleby.training.records import Pair
 
 if TYPE_CHECKING:
@@ -145,4 +145,5 @@ class DistillRecipe(SummarizeRecipe):
 
     def _teachers_options(self) -> ModelOptions:
         """The teacher is taken as it is: what the options freeze or adapt is the student's."""
-        return replace(self.model, lora=False, freeze=())
+        given = self.model
+        return replace(given, lora=False, freeze=(), **given.defaults_of(ADAPTERS))

@@ -32,6 +32,10 @@ Read = Callable[[Callable[[Any], Any], "Reading | None"], Iterator[Any]]
 Shape = TypeVar("Shape")
 
 
+ADAPTERS = ("lora_rank", "lora_targets", "lora_alpha", "lora_dropout")
+"""Options of adapters, which only `lora` asks for."""
+
+
 @dataclass(frozen=True)
 class ModelOptions(Options):
     """What is taught: a checkpoint taken further, or a new model of a known shape."""
@@ -56,6 +60,9 @@ class ModelOptions(Options):
     lora_dropout: float = option(0.0, "Share of their inputs left out.", metavar="X", least=0, most=1)
 
     def contradictions(self) -> Iterator[str]:
+        if not self.lora:
+            why = "where `lora` is not asked for"
+            yield from self.changed_in_vain(ADAPTERS, why, "Ask for `lora`, or leave it out.")
         if self.model is None and self.positions is not None:
             yield "`positions` stretches those of a checkpoint, but there is no `model`. Change the config instead."
         if self.model is not None:

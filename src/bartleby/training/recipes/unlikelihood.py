@@ -14,6 +14,15 @@ from bartleby.training.store import Examples
 if TYPE_CHECKING:
     from bartleby.training.objectives import Objective
 
+HEEDED = {
+    "alpha": ("tokens", "vocabulary", "rewards"),
+    "sequence_share": ("sequences",),
+    "context_share": ("sequences",),
+    "repeated_ngram": ("sequences",),
+    "overuse": ("vocabulary",),
+    "overuse_threshold": ("vocabulary",),
+}
+"""Which unlikelihoods heed an option."""
 WEIGHTINGS = ("uniform", "logdiff", "kldiv")
 SMOOTHED = ("none", "tokens", "rewards")
 """What label smoothing goes with."""
@@ -49,6 +58,10 @@ class UnlikelihoodOptions(Options):
         if self.label_smoothing and self.unlikelihood not in SMOOTHED:
             told = f"where `unlikelihood` is {self.unlikelihood}, but is {self.label_smoothing}."
             yield f"`label_smoothing` must be 0 {told}"
+        for name, heeding in HEEDED.items():
+            if self.unlikelihood not in heeding:
+                remedy = f"Choose {' or '.join(heeding)}, or leave it out."
+                yield from self.changed_in_vain([name], f"where `unlikelihood` is {self.unlikelihood}", remedy)
 
 
 def unlikelihood_objective(
