@@ -285,3 +285,32 @@ def test_keywords_of_the_hub_are_taken_in_the_spelling_of_any_release():
     assert keywords == {"num_labels": 3}
     with pytest.raises(OptionError, match=r"`proxies` must be None, but is .*: set HTTPS_PROXY"):
         hub.take_hub_options({"proxies": {"http": "foo.bar:3128"}})
+
+
+def test_the_folder_of_a_run_is_refused_with_its_best_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(HubError, match=r"is the folder of a run, not a checkpoint\. It has no checkpoint yet"):
+        resolve(tmp_path)
+    for step in (2, 4):
+        (tmp_path / "checkpoints" / f"step-{step:08d}").mkdir()
+    with pytest.raises(HubError, match=r"Pass its best checkpoint: .*/checkpoints/step-00000004$"):
+        resolve(str(tmp_path), weights=False)
+    (tmp_path / "best.json").write_text('{"step": 2}')
+    with pytest.raises(HubError, match=r"/checkpoints/step-00000002$"):
+        resolve(tmp_path)
+    (tmp_path / "best.json").write_text('{"step": 1}')  # which is gone
+    with pytest.raises(HubError, match=r"/checkpoints/step-00000004$"):
+        resolve(tmp_path)
+    assert resolve(tmp_path, subfolder="checkpoints/step-00000002").name == "step-00000002"
+    (tmp_path / "config.json").touch()
+    assert resolve(tmp_path) == tmp_path
+
+
+def test_adapters_alone_are_refused_with_how_to_use_them(tmp_path: Path) -> None:
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    (folder / "adapter_config.json").touch()
+    with pytest.raises(
+        HubError, match=r"holds adapters.* Pass .*, where they are merged.*`load_adapter\(model, folder\)`"
+    ):
+        resolve(folder)

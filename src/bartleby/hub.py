@@ -114,12 +114,15 @@ def resolve(
 
     An existing folder wins over an embedded name, and that over a name of the hub. HF_HUB_OFFLINE counts as
     `local_files_only`. `subfolder` is a folder in that folder; of the hub, only `variant` of the weights is fetched.
-    Raises: HubError if there is no such folder or name, or the hub refuses or cannot be reached.
+    Raises: HubError if there is no such folder or name, the folder is that of a run, or the hub refuses or cannot be
+        reached.
     """
     source = _Source(os.fspath(name_or_path), **options)
     folder = _local_folder(name_or_path)
     if folder is not None:
-        return _inner_folder(folder, source.subfolder)
+        inner = _inner_folder(folder, source.subfolder)
+        _refuse_near_misses(inner)
+        return inner
     _check_name(source.name)
     source = replace(source, variant=variant)
     if weights is False:
@@ -156,6 +159,33 @@ def _inner_folder(folder: Path, subfolder: str) -> Path:
     if not inner.is_dir():
         raise HubError(f"{folder} has no folder {subfolder!r}. Check `subfolder`, or leave it out.")
     return inner
+
+
+def _refuse_near_misses(folder: Path) -> None:
+    """Raises: HubError for what a training left besides checkpoints: the folder of a run, adapters alone."""
+    if (folder / "config.json").exists():
+        return
+    if (folder / "adapter_config.json").is_file():
+        raise HubError(
+            f"{folder} holds adapters, which are nothing without the model they were made for. Pass {folder.parent}, "
+            "where they are merged, if a run left them; in Python, `load_adapter(model, folder)` of "
+            "`bartleby.training.adapter_files` adds them to a model."
+        )
+    if (folder / "checkpoints").is_dir():
+        found = _best_of_run(folder)
+        remedy = f"Pass its best checkpoint: {found}" if found else "It has no checkpoint yet; train it first."
+        raise HubError(f"{folder} is the folder of a run, not a checkpoint. {remedy}")
+
+
+def _best_of_run(folder: Path) -> Path | None:
+    """The checkpoint that best.json names, or else the newest; None if there is none."""
+    found = sorted((folder / "checkpoints").glob("step-*"))
+    try:
+        step = json.loads((folder / "best.json").read_text("utf-8"))["step"]
+        best = folder / "checkpoints" / f"step-{step:08d}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return found[-1] if found else None
+    return best if best in found else found[-1] if found else None
 
 
 def _checked_subfolder(subfolder: str) -> str:
