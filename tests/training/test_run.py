@@ -217,8 +217,29 @@ def test_a_full_disk_is_told_and_leaves_no_half_checkpoint(
 def test_another_recipe_in_the_same_folder_is_refused(finished_run: Path, corpora: Path) -> None:
     recipe = tiny_recipe(corpora)
     other = replace(recipe, data=replace(recipe.data, batch_tokens=99))
-    with pytest.raises(OptionError, match=r"another recipe.*`batch_tokens` is 99 here, but 120 there"):
+    with pytest.raises(OptionError, match=r"(?s)recipe it was started with.*`batch_tokens` is 99 here, but 120 there"):
         Run(other, tiny_training(6), RunOptions(), finished_run, quiet)
+
+
+def test_a_start_that_failed_gives_way_to_the_right_one(corpora: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def made(validation: str | None, **rates: float) -> Run:
+        recipe = tiny_recipe(corpora, validation=validation)
+        return Run(recipe, tiny_training(2, **rates), RunOptions(), tmp_path, said.append)
+
+    made("people").close()
+    diverged = made("talks", learning_rate=1e30)
+    diverged.journal.log("step", {"step": 1})
+    diverged.close()
+    assert said[1].endswith("Its examples are made anew.")
+    run = made("talks")
+    assert said[-1].endswith("`learning_rate` 1e+30 by 0.005. Its examples stay.")
+    assert len(losses(run)) == 2
+    run.close()
+    assert [line["step"] for line in run.journal.figures("step")] == [1, 2]
+    # Told again, for the card.
+    assert [line["records"] for line in run.journal.figures("data")] == [{"people": 8, "talks": 8}]
 
 
 def test_a_run_from_another_knows_where_it_came_from(finished_run: Path, corpora: Path, tmp_path: Path) -> None:
@@ -246,9 +267,10 @@ def test_passes_over_the_data_become_steps_once(corpora: Path, tmp_path: Path) -
     steps = run.trainer.steps
     assert steps > 1
     assert json.loads((tmp_path / "recipe.json").read_text())["steps"] == steps
+    run.save()
     run.close()
     assert made(7).trainer.steps == steps
-    assert said[-1].endswith(f"was started for {steps} steps; minutes and epochs do not change that.")
+    assert f"This run was started for {steps} steps; minutes and epochs do not change that." in said
 
 
 @pytest.mark.parametrize("options", [{}, {"minutes": 1.0}])

@@ -24,21 +24,48 @@ def test_a_recipe_that_differs_is_refused_field_by_field(tmp_path: Path) -> None
     folder = RunFolder(tmp_path)
     assert folder.recipe is None
     folder.settle({"steps": 10, "betas": (0.9, 0.98), "seed": 0})
+    save(folder, 2)
     folder.settle({"steps": 10, "betas": [0.9, 0.98], "seed": 0})  # the same, as JSON has it
-    with pytest.raises(
-        OptionError, match=r"(?s)2 faults.*`rate` is 1 here, but None there.*`steps` is 20 here, but 10"
-    ):
+    told = r"""(?s) must be trained in with the recipe it was started with, but this one differs:
+  - `rate` is 1 here, but None there.
+  - `steps` is 20 here, but 10 there.
+To go on, give the same options as there. .*another `--run-dir`, and `--model .*` to start it from what"""
+    with pytest.raises(OptionError, match=told):
         folder.settle({"steps": 20, "betas": (0.9, 0.98), "seed": 0, "rate": 1})
     assert folder.recipe == {"steps": 10, "betas": [0.9, 0.98], "seed": 0}
+
+
+def test_a_start_without_a_checkpoint_gives_way_to_another_recipe(tmp_path: Path) -> None:
+    folder, told = RunFolder(tmp_path), list[str]()
+    folder.settle({"field": "Boody", "rate": 1})
+    folder.prepared(lambda path: {"examples": 3})
+    for leftover in ("metrics.jsonl", "stages.json", "best.json"):
+        (tmp_path / leftover).write_text("{}")
+    (tmp_path / "mine.txt").touch()
+    folder.settle({"field": "Boody", "rate": 2}, {"field"}, told.append)
+    assert folder.figures == {"examples": 3}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "mine.txt", "recipe.json"]
+    folder.settle({"field": "body", "rate": 2}, {"field"}, told.append)
+    assert folder.figures is None
+    assert folder.prepared(lambda path: {"examples": 4})[1] == {"examples": 4}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "mine.txt", "recipe.json"]
+    assert folder.recipe == {"field": "body", "rate": 2}
+    start = f"{tmp_path} holds no checkpoint yet, so its recipe is replaced: "
+    assert told == [
+        f"{start}`rate` 1 by 2. Its examples stay.",
+        f"{start}`field` 'Boody' by 'body'. Its examples are made anew.",
+    ]
 
 
 def test_a_run_that_was_started_before_a_field_was_noted_goes_on(tmp_path: Path) -> None:
     folder, now = RunFolder(tmp_path), {"steps": 10, "validation_corpora": {"news": 5}}
     folder.settle({"steps": 10})
+    save(folder, 2)
     folder.settle(now)
     assert folder.recipe == {"steps": 10}
     new = RunFolder(tmp_path / "new")
     new.settle(now)
+    save(new, 2)
     with pytest.raises(OptionError, match=r"`validation_corpora` is {'news': 6} here, but {'news': 5} there"):
         new.settle({**now, "validation_corpora": {"news": 6}})
 
@@ -46,7 +73,11 @@ def test_a_run_that_was_started_before_a_field_was_noted_goes_on(tmp_path: Path)
 def test_steps_that_are_not_known_yet_are_those_of_before(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.settle({"steps": None, "seed": 0})
+    folder.settle_steps(7)
+    folder.settle({"steps": None, "seed": 0})
+    assert folder.recipe == {"steps": None, "seed": 0}  # nothing was learnt, so they are found out anew
     folder.settle_steps(10)
+    save(folder, 2)
     folder.settle({"steps": None, "seed": 0})
     folder.settle({"steps": 10, "seed": 0})
     assert folder.recipe == {"steps": 10, "seed": 0}

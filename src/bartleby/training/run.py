@@ -20,9 +20,8 @@ from bartleby.training.journal import Journal
 from bartleby.training.lora import has_adapters, merged
 from bartleby.training.pace import refuse_length, steps_of
 from bartleby.training.recipes.recipe import Recipe, Tell
-from bartleby.training.runs import STATE, STEPS, RunFolder
+from bartleby.training.runs import STAGES, STATE, STEPS, RunFolder
 from bartleby.training.settings import PLACES, TrainingOptions
-from bartleby.training.stages import FILE as STAGES
 from bartleby.training.stages import stages_before, write_stages
 from bartleby.training.trainer import StepReport, Trainer
 
@@ -43,8 +42,8 @@ class Run:
     """A run and its folder; made anew, or taken up where its newest checkpoint stands.
 
     Of several processes that were started together all make the same Run; only the main one writes and tells.
-    Raises: OptionError if the folder holds a run of another recipe, or another process trains in it; DataError for
-        corpora that cannot be learnt from; CheckpointError for a checkpoint that cannot be taken up.
+    Raises: OptionError if the folder holds checkpoints of another recipe, or another process trains in it;
+        DataError for corpora that cannot be learnt from; CheckpointError for a checkpoint that cannot be taken up.
     """
 
     def __init__(
@@ -83,10 +82,13 @@ class Run:
     def _settle(self, training: TrainingOptions) -> None:
         """Recipe, stages and examples, each made only if it is not there yet."""
         asked = {name: value for name, value in training.document().items() if name not in PLACES}
-        self.folder.settle({**self.recipe.document(), **asked})
+        recipe = self.recipe.document()
+        self.folder.settle({**recipe, **asked}, {*recipe, "seed"}, self.tell)
         if self.is_main and not (self.folder.path / STAGES).exists():
             write_stages(self.folder.path, stages_before(self.recipe.model.model))
         self.data, figures = self.folder.prepared(lambda folder: self.recipe.prepare(folder, self.tell))
+        if figures is None and not self.folder.checkpoints() and not self.journal.figures("data"):
+            figures = self.folder.figures  # made for an earlier recipe, whose log is gone
         if figures is not None:
             self.journal.log("data", figures)
 

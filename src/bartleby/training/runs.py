@@ -13,19 +13,23 @@ import json
 import os
 import shutil
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 from bartleby.documents import write_whole
-from bartleby.errors import CheckpointError, OptionError, raise_all
+from bartleby.errors import CheckpointError, OptionError
+from bartleby.training.journal import METRICS_FILE
 
 RECIPE = "recipe.json"
 BEST = "best.json"
 STATE = "training_state.pt"
 LOCK = "lock"
 CHECKPOINTS = "checkpoints"
+EXAMPLES = "data"
+FIGURES = "figures.json"
+STAGES = "stages.json"
 STEPS = "steps"
 NOTED_LATER = ("validation_corpora",)
 """What recipes of earlier releases do not say: a run that was started with one goes on without it."""
@@ -63,6 +67,15 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("step-"))
 
 
+def _differing(earlier: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The fields in which two recipes differ."""
+    return [
+        name
+        for name in sorted(earlier.keys() | wanted.keys())
+        if earlier.get(name) != wanted.get(name) and (name in earlier or name not in NOTED_LATER)
+    ]
+
+
 class RunFolder:
     """Where one run leaves what it makes."""
 
@@ -79,11 +92,17 @@ class RunFolder:
         """What the run was started with; None before it is."""
         return self._document(RECIPE, "Choose another run folder.")
 
-    def settle(self, recipe: Mapping[str, Any]) -> None:
+    def settle(
+        self,
+        recipe: Mapping[str, Any],
+        of_examples: Collection[str] = (),
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:
         """Start a run of this recipe, or take one up that was started with the same.
 
-        The number of steps may be None, where it is not known yet: then that of an earlier start counts.
-        Raises: OptionError naming every field that differs.
+        Where nothing was learnt yet another recipe takes the place of the earlier; the examples stay if all of their
+        fields, `of_examples`, do. The number of steps may be None, where it is not known yet.
+        Raises: OptionError naming every field that differs from the recipe that a checkpoint was learnt with.
         """
         wanted: dict[str, Any] = json.loads(json.dumps(recipe))  # as it is read back: tuples become lists
         earlier = self.recipe
@@ -91,15 +110,45 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._write(RECIPE, wanted)
             return
+        if not self.checkpoints():
+            self._settle_anew(earlier, wanted, of_examples, tell)
+            return
         if None in (wanted.get(STEPS), earlier.get(STEPS)):
             wanted[STEPS] = earlier.get(STEPS)
-        faults = [
-            f"`{name}` is {wanted.get(name)!r} here, but {earlier.get(name)!r} there."
-            for name in sorted(earlier.keys() | wanted.keys())
-            if earlier.get(name) != wanted.get(name) and (name in earlier or name not in NOTED_LATER)
-        ]
-        raise_all(
-            OptionError, faults, f"{self.path} holds a run of another recipe; choose another run folder, or its own"
+        differing = _differing(earlier, wanted)
+        if differing:
+            raise OptionError(
+                f"{self.path} must be trained in with the recipe it was started with, but this one differs:\n"
+                + "\n".join(
+                    f"  - `{name}` is {wanted.get(name)!r} here, but {earlier.get(name)!r} there." for name in differing
+                )
+                + f"\nTo go on, give the same options as there. To begin another run, give another `--run-dir`, and "
+                f"`--model {self.path}` to start it from what this one learnt."
+            )
+
+    def _settle_anew(
+        self,
+        earlier: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+        of_examples: Collection[str],
+        tell: Callable[[str], None],
+    ) -> None:
+        """Replace the recipe of a start that came to no checkpoint; killed half-way this can be done again."""
+        names = [name for name in _differing(earlier, wanted) if name != STEPS or wanted.get(STEPS) is not None]
+        if not names:
+            if wanted != earlier:
+                self._write(RECIPE, wanted)  # steps that passes or minutes gave are found out anew
+            return
+        stays = not {*names} & {*of_examples}
+        if not stays and (self.path / EXAMPLES).exists():
+            (self.path / EXAMPLES).replace(self.path / f".{EXAMPLES}.removed")
+        for name in (METRICS_FILE, STAGES, BEST):
+            (self.path / name).unlink(missing_ok=True)
+        self._write(RECIPE, wanted)
+        changes = ", ".join(f"`{name}` {earlier.get(name)!r} by {wanted.get(name)!r}" for name in names)
+        tell(
+            f"{self.path} holds no checkpoint yet, so its recipe is replaced: {changes}. "
+            f"{'Its examples stay.' if stays else 'Its examples are made anew.'}"
         )
 
     def settle_steps(self, steps: int) -> None:
@@ -116,20 +165,25 @@ class RunFolder:
 
     def prepared(self, prepare: Callable[[Path], Mapping[str, Any]]) -> tuple[Path, dict[str, Any] | None]:
         """The folder of the examples, made by `prepare` unless they were before; and the figures, if it was made."""
-        target = self.path / "data"
+        target = self.path / EXAMPLES
         if target.exists():
             return target, None
-        for leftover in self.path.glob(".data.*"):
+        for leftover in self.path.glob(f".{EXAMPLES}.*"):
             shutil.rmtree(leftover)
-        draft = self.path / f".data.{os.getpid()}"
+        draft = self.path / f".{EXAMPLES}.{os.getpid()}"
         draft.mkdir()
         try:
             figures = dict(prepare(draft))
-            (draft / "figures.json").write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            (draft / FIGURES).write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", "utf-8")
             draft.replace(target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return target, figures
+
+    @property
+    def figures(self) -> dict[str, Any] | None:
+        """What came of making the examples; None if there are none."""
+        return self._document(f"{EXAMPLES}/{FIGURES}", f"Delete {EXAMPLES}/.")
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints, oldest first."""

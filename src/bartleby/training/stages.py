@@ -11,9 +11,8 @@ from typing import Any
 from bartleby.documents import write_whole
 from bartleby.errors import CheckpointError
 from bartleby.training.journal import Journal, latest
-from bartleby.training.runs import RunFolder, run_and_step
+from bartleby.training.runs import STAGES, RunFolder, run_and_step
 
-FILE = "stages.json"
 FIRST_NAMES = {"optimizer_name": "optimizer"}
 PREFIXES = ("optimizer_", "chat_", "model_")
 """How the first trainer's recipe.json named what has the bare name today."""
@@ -105,15 +104,15 @@ def read_stages(folder: Path) -> list[Stage]:
     Raises: CheckpointError if they cannot be read.
     """
     try:
-        lines: Sequence[Mapping[str, Any]] = json.loads((folder / FILE).read_text("utf-8"))
+        lines: Sequence[Mapping[str, Any]] = json.loads((folder / STAGES).read_text("utf-8"))
         return [Stage(**{**line, "machines": tuple(line["machines"])}) for line in lines]
     except FileNotFoundError:
         return []
     except (ValueError, TypeError, KeyError) as fault:
-        raise CheckpointError(f"{folder / FILE} cannot be read: {fault}. Delete it; the card will miss it.") from None
+        raise CheckpointError(f"{folder / STAGES} cannot be read: {fault}. Delete it; the card will miss it.") from None
 
 
 def write_stages(folder: Path, stages: Sequence[Stage]) -> None:
     """Keep what a run starts from: the other run may go on, or be gone, when this one is told of."""
     text = json.dumps([asdict(stage) for stage in stages], indent=2, ensure_ascii=False)
-    write_whole(folder / FILE, text + "\n")
+    write_whole(folder / STAGES, text + "\n")
