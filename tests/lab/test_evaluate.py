@@ -2,6 +2,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,16 @@ def test_bad_records_stop_it_or_are_counted(tiny_chat, dialogues, tmp_path):
     found = evaluate(chat_options(tiny_chat, bad, on_bad_record="skip")).as_dict()
     assert found["facts"]["skipped_records"] == 1
     assert found["perplexity"] == pytest.approx(evaluate(chat_options(tiny_chat, dialogues)).as_dict()["perplexity"])
+
+
+def test_an_unknown_label_has_a_file_and_a_line_and_can_be_skipped(tmp_path):
+    reader = save_tiny_reader(tmp_path / "labels", "sequence_classification", id2label={0: "no", 1: "yes"})
+    records = [{"text": "i have two cats", "label": label} for label in ("yes", "maybe", "no")]
+    options = EvaluateOptions("classify", written(tmp_path / "mine.jsonl", records), str(reader), "plain")
+    with pytest.raises(DataError, match=r"mine\.jsonl, line 2: the label must be one of no, yes, .* but is 'maybe'"):
+        evaluate(options)
+    found = evaluate(replace(options, on_bad_record="skip"))
+    assert (found.examples, found.skipped) == (2, 1)
 
 
 def test_outputs_are_a_line_an_example(tiny_chat, dialogues, tmp_path):

@@ -17,15 +17,14 @@ from bartleby.errors import OptionError, raise_all
 from bartleby.generation.resolution import resolve_options
 from bartleby.lab.evaluating.answers import measure_answers
 from bartleby.lab.evaluating.chat import measure_chat
-from bartleby.lab.evaluating.labels import measure_labels
+from bartleby.lab.evaluating.labels import labelled_for, measure_labels
 from bartleby.lab.evaluating.model import Measured, Model, Request, Sampling, Watch
 from bartleby.lab.evaluating.summaries import measure_summaries
 from bartleby.measure.metrics import METRICS
 from bartleby.tasks import chat, summarize
 from bartleby.tasks.batches import Writing
-from bartleby.tasks.classify import problem_type_of
 from bartleby.training.corpora import Reading, read_records
-from bartleby.training.records import as_dialogue, as_labelled, as_pair, as_question
+from bartleby.training.records import as_dialogue, as_pair, as_question
 
 TASKS: dict[str, Callable[[Model, Sequence[Any], Request], Measured]] = {
     "chat": measure_chat,
@@ -172,7 +171,7 @@ def records_of(options: EvaluateOptions, path: Path, model: Model, reading: Read
     shapes: dict[str, Callable[[Any], Any]] = {
         "chat": as_dialogue,
         "summarize": as_pair,
-        "classify": partial(as_labelled, problem_type=problem_type_of(model.backend.config)),
+        "classify": partial(labelled_for, model),
         "answer": as_question,
     }
     on_bad_record: Any = options.on_bad_record

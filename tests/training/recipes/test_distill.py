@@ -79,7 +79,7 @@ def test_freezing_and_adapters_are_the_students(corpus: Path, teacher: Path, tmp
     frozen, _, _ = prepared(distillation(corpus, teacher, {"freeze": ("encoder", "embeddings")}), tmp_path / "a")
     assert not frozen.model.get_parameter("model.shared.weight").requires_grad
     assert frozen.model.get_parameter("model.decoder.layers.0.fc1.weight").requires_grad
-    adapted, _, _ = prepared(distillation(corpus, teacher, {"lora": True}), tmp_path / "b")
+    adapted, _, _ = prepared(distillation(corpus, teacher, {"lora": True, "lora_rank": 2}), tmp_path / "b")
     assert has_adapters(adapted.model)
     assert isinstance(adapted.objective, DistillationLoss)
     assert not has_adapters(adapted.objective.teacher)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from bartleby.measure.labels import Label, label_figures, several
 from bartleby.tasks.batches import in_batches
 from bartleby.tasks.classify import decided, labels_of, problem_type_of
 from bartleby.tasks.texts import encode_within
-from bartleby.training.records import Labelled
+from bartleby.training.records import Labelled, as_labelled
 
 NO_NAMES = "LABEL_"
 """What config.json calls labels that were never named; data then has their numbers."""
@@ -58,6 +59,20 @@ def measure_labels(model: Model, records: Sequence[Labelled], request: Request) 
     )
 
 
+def labelled_for(model: Model, record: Any) -> Labelled:
+    """A plain value as a record whose labels the model knows.
+
+    Raises: DataError saying what is wrong; ConfigError if the model does not label.
+    """
+    check_head(model.backend.head, "sequence_classification")
+    config = model.backend.config
+    found = as_labelled(record, problem_type_of(config))
+    if unknown := _unknown([found], config):
+        known, told = ", ".join(labels_of(config).values()), ", ".join(map(repr, unknown))
+        raise DataError(f"the label must be one of {known}, which the model knows, but is {told}.")
+    return found
+
+
 def wanted_of(records: Sequence[Labelled], kind: LabelKind, config: PreTrainedConfig) -> list[Label]:
     """The labels of records as the model numbers them.
 
@@ -65,16 +80,20 @@ def wanted_of(records: Sequence[Labelled], kind: LabelKind, config: PreTrainedCo
     """
     if kind == "regression":
         return [float(record.label) for record in records if isinstance(record.label, float)]
-    given = [(record.label,) if isinstance(record.label, str) else record.label for record in records]
-    names = {name for labels in given if isinstance(labels, tuple) for name in labels}
-    number_of = {name: _number(name, config) for name in names}
-    known = ", ".join(labels_of(config).values())
-    unknown = sorted(name for name, number in number_of.items() if number is None)
+    known, unknown = ", ".join(labels_of(config).values()), _unknown(records, config)
     raise_all(DataError, [f"A label must be one of {known}, but is {name!r}." for name in unknown], "The records")
-    numbered = [
-        tuple(sorted({number_of[name] or 0 for name in labels})) for labels in given if isinstance(labels, tuple)
-    ]
+    numbered = [tuple(sorted({_number(name, config) or 0 for name in _names(record)})) for record in records]
     return [labels[0] for labels in numbered] if kind == "single_label_classification" else list(numbered)
+
+
+def _names(record: Labelled) -> tuple[str, ...]:
+    """The labels of a record; none if it has a number."""
+    return (record.label,) if isinstance(record.label, str) else record.label if isinstance(record.label, tuple) else ()
+
+
+def _unknown(records: Sequence[Labelled], config: PreTrainedConfig) -> list[str]:
+    """The labels that the model does not know, by the alphabet."""
+    return sorted({name for record in records for name in _names(record) if _number(name, config) is None})
 
 
 def _number(name: str, config: PreTrainedConfig) -> int | None:
