@@ -1,6 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
-from bartleby.training.attributions import CORPORA, attribution_row
+import pytest
+
+from bartleby.training import attributions
+from bartleby.training.attributions import CORPORA, attribution_row, may_be_given_out
 from bartleby.training.corpora import corpus_files, corpus_name
 
 
@@ -13,6 +17,15 @@ def test_a_known_corpus_is_named_with_licence_and_source() -> None:
 def test_an_unknown_corpus_is_not_passed_over() -> None:
     row = attribution_row("my_talks", 1200, "pretrain, chat")
     assert row == "| my_talks | 1,200 | pretrain, chat | not known to bartleby | not known to bartleby | |"
+
+
+def test_only_known_corpora_of_open_licences_leave_the_licence_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert may_be_given_out(CORPORA)
+    assert not may_be_given_out([])
+    assert not may_be_given_out(["casino", "my_talks"])
+    closed = {"casino": replace(CORPORA["casino"], licence="CC-BY-NC-4.0")}
+    monkeypatch.setattr(attributions, "CORPORA", closed)
+    assert not may_be_given_out(["casino"])
 
 
 def test_every_corpus_that_the_recipes_may_use_is_attributed(shared: Path) -> None:

@@ -71,6 +71,18 @@ def test_every_corpus_is_named_with_its_licence_or_as_unknown() -> None:
     assert "bad records" not in card  # there were none
 
 
+def test_a_licence_is_stated_only_where_all_stages_leave_it_free() -> None:
+    known = replace(CHAT, data={"records": {"casino": 30}, "examples": 1000})
+    card = model_card(replace(FACTS, stages=(known,)))
+    assert card.startswith("---\nlibrary_name: bartleby\nlicense: apache-2.0\n---\n")
+    assert "## Licence" not in card
+    for stages in ((CHAT,), (CHAT, known), (Stage("facebook/bart-base"), known), (replace(known, data={}),)):
+        card = model_card(replace(FACTS, stages=stages))
+        assert card.startswith("---\nlibrary_name: bartleby\n---\n")
+        assert "## Licence\n\nNone is stated here" in card
+        assert "apache-2.0" not in card
+
+
 def test_all_stages_are_told_with_the_time_they_took() -> None:
     elsewhere = Stage("facebook/bart-base")
     card = model_card(replace(FACTS, stages=(elsewhere, PRETRAINED, CHAT)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -104,6 +104,16 @@ CORPORA: Mapping[str, Attribution] = {
         manner="news and their headlines",
     ),
 }
+
+
+OPEN = ("CC0", "MIT", "CC-BY-2.5", "CC-BY-4.0", "Apache-2.0", "BSD-3-Clause", "CDLA-Sharing-1.0")
+"""Licences that let a model taught by the texts be given out under one of its own, with the texts attributed."""
+
+
+def may_be_given_out(corpora: Iterable[str]) -> bool:
+    """Whether all of `corpora` are known here, and their licences are open; of none at all nothing is known."""
+    known = [CORPORA.get(corpus) for corpus in corpora]
+    return bool(known) and all(each is not None and each.licence.split()[0] in OPEN for each in known)
 
 
 def attribution_row(corpus: str, records: int, taught: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from bartleby.family.config import PreTrainedConfig
 from bartleby.family.parameters import parameter_count
 from bartleby.generation.config import GenerationConfig
-from bartleby.training.attributions import attribution_row
+from bartleby.training.attributions import attribution_row, may_be_given_out
 from bartleby.training.stages import Stage
 
 KINDS = {
@@ -22,6 +22,8 @@ KINDS = {
     "lm": "A language model",
     "distill": "A distilled model",
 }
+LICENCE = "apache-2.0"
+"""Of what was taught by open texts alone, as this library itself."""
 LONGEST_SOURCE = 600
 """Characters of a sample's source that the card shows."""
 TOLD = {
@@ -83,7 +85,8 @@ class CardFacts:
 
 def model_card(facts: CardFacts) -> str:
     """The text of README.md."""
-    sections = [_head(facts), _corpora(facts), _stages(facts), _figures(facts), _samples(facts), _limits(facts)]
+    sections = [_head(facts), _corpora(facts), _licence(facts), _stages(facts), _figures(facts)]
+    sections += [_samples(facts), _limits(facts)]
     return "\n".join(section for section in sections if section)
 
 
@@ -91,8 +94,9 @@ def _head(facts: CardFacts) -> str:
     config, own = facts.config, facts.stages[-1]
     taught = "from nothing" if len(facts.stages) == 1 else f"in {len(facts.stages)} stages"
     layers = f"{config.encoder_layers} encoder and {config.decoder_layers} decoder layers"
+    license = f"license: {LICENCE}\n" if _is_licence_known(facts) else ""
     lines = [
-        "---\nlibrary_name: bartleby\nlicense: apache-2.0\n---",
+        f"---\nlibrary_name: bartleby\n{license}---",
         f"# {facts.name}\n",
         f"{KINDS.get(own.kind, 'A model')} of the architecture {config.model_type}, trained {taught} with "
         f"`bartleby train {own.kind}`:",
@@ -113,6 +117,20 @@ def _head(facts: CardFacts) -> str:
         told = ", ".join(f"`{prefix}`" for prefix in styles.values())
         lines.append(f"What stands before a text says what to write: {told}.\n")
     return "\n".join(lines)
+
+
+def _is_licence_known(facts: CardFacts) -> bool:
+    """Whether every stage was taught by texts that permit it, and none began with what others made."""
+    return all(stage.kind and may_be_given_out(stage.data.get("records", {})) for stage in facts.stages)
+
+
+def _licence(facts: CardFacts) -> str:
+    if _is_licence_known(facts):
+        return ""
+    return (
+        "## Licence\n\nNone is stated here: whether, and how, this model may be given out is for whoever trained it to "
+        "settle, by the\nlicences of the texts, and of the checkpoint if it began with one.\n"
+    )
 
 
 def _corpora(facts: CardFacts) -> str:
