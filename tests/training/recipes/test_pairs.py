@@ -131,7 +131,8 @@ def test_what_looks_like_a_special_token_in_a_text_is_text(tokenizer: PreTrained
 
 def test_fields_and_languages_go_by_the_names_that_are_said(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.jsonl", ["teh cat"], ["the cat"], ("before", "after"))
-    options = {"source_field": "before", "target_field": "after", "validation": str(path), "written_examples": 0}
+    other = write(tmp_path / "other.jsonl", ["teh dog"], ["the dog"], ("before", "after"))
+    options = {"source_field": "before", "target_field": "after", "validation": str(other), "written_examples": 0}
     setup, _, _ = prepared(tiny_recipe(SummarizeRecipe, path, **options), tmp_path / "run")
     assert len(setup.batches) == 1
     recipe = tiny_recipe(TranslateRecipe, path, source_language="ro", target_language="en")

@@ -44,6 +44,17 @@ def test_another_validation_is_another_recipe(recipe: Counting, corpora: Path) -
     assert fewer.document()["validation_corpora"] == {"talks": sizes["talks"]}
 
 
+def test_what_is_learnt_from_is_not_measured_on(recipe: Counting, corpora: Path, tmp_path: Path) -> None:
+    file = corpora / "talks.train.jsonl"
+    link = tmp_path / "other.jsonl"
+    link.symlink_to(file)
+    for validation in (file, link):
+        for data in (file, corpora):
+            same = replace(recipe, data=DataOptions(data, validation=str(validation)))
+            with pytest.raises(OptionError, match=r"`validation` must not be learnt from, but .* is"):
+                same.document()
+
+
 def test_a_corpus_left_out_is_none_of_it(recipe: Counting, corpora: Path) -> None:
     other = replace(recipe, data=DataOptions(corpora, leave_out=("talks",)))
     assert list(other.document()["corpora"]) == ["people"]

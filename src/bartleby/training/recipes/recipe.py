@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from bartleby.errors import OptionError
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.training.batches import Batches
 from bartleby.training.corpora import Reading, corpus_name, read_records, training_files, validation_files
@@ -157,8 +158,16 @@ class Recipe(ABC):
         return training_files(self.data.data, self.data.leave_out)
 
     def held_out_files(self) -> list[Path]:
-        """What is measured on."""
-        return validation_files(self.data.data, self.data.validation, self.data.leave_out)
+        """What is measured on.
+
+        Raises: OptionError if it is learnt from, too; what `validation_files` raises.
+        """
+        found = validation_files(self.data.data, self.data.validation, self.data.leave_out)
+        learnt = {path.resolve() for path in self.learnt_files()}
+        both = ", ".join(str(path) for path in found if path.resolve() in learnt)
+        if both:
+            raise OptionError(f"`validation` must not be learnt from, but {both} is. Name another file.")
+        return found
 
     def deciding_files(self) -> list[Path]:
         """All that decides what is learnt."""
