@@ -87,7 +87,7 @@ def test_a_folder_without_corpora_is_refused(tmp_path: Path) -> None:
 )
 def test_a_bad_record_is_named_with_file_and_line(tmp_path: Path, line: str, fault: str) -> None:
     path = write(tmp_path / "talk.train.jsonl", json.dumps(RECORD), "", line)
-    with pytest.raises(DataError, match=rf"talk\.train\.jsonl, line 3: .*{fault}"):
+    with pytest.raises(DataError, match=rf"talk\.train\.jsonl, line 3: .*{fault}.*--on-bad-record skip"):
         list(read_records([path], as_dialogue))
 
 

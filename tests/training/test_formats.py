@@ -94,6 +94,11 @@ def test_a_file_without_a_header_is_given_one(tmp_path: Path) -> None:
         list(entries(packed(tmp_path / "b.csv", "text,text\na,b\n")))
 
 
+def test_blanks_around_names_of_columns_are_no_part_of_them(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(" Body ,Title \n text , b\n")
+    assert values(tmp_path / "a.csv") == [{"Body": " text ", "Title": " b"}]
+
+
 def test_long_cells_are_read(tmp_path: Path) -> None:
     assert values(packed(tmp_path / "a.csv", "text\n" + "a" * 200_000)) == [{"text": "a" * 200_000}]
 
@@ -161,6 +166,13 @@ def test_what_is_no_such_file_is_a_data_error(tmp_path: Path, name: str) -> None
     path.write_bytes(b"\xff\xfe\x00 no such format")
     with pytest.raises(DataError, match=rf"{name} cannot be read: .* Fetch the file again\."):
         list(entries(path))
+
+
+def test_a_broken_table_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"no such format")
+    with pytest.raises(DataError, match=r"[a-z]\. Fetch the file again\.$"):
+        list(entries(tmp_path / "a.parquet"))
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("name", ["a.jsonl.xz", "a.jsonl.gz", "a.csv.gz", "a.txt.gz", "a.parquet", "a.csv"])

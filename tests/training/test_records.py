@@ -51,6 +51,20 @@ def test_all_faults_of_a_record_are_told_at_once() -> None:
         as_dialogue({"turns": ["Hi!"], "personas": [["I sing."]]})
 
 
+def test_of_a_missing_field_the_others_and_the_remedy_are_told() -> None:
+    with pytest.raises(
+        DataError, match=r'`text` .* but is null\. .*Fields there are: "Body", "summary"\. Name them\.$'
+    ):
+        as_pair({"Body": "a", "summary": "b"}, remedy="Name them.")
+    with pytest.raises(DataError, match=r'`label` must be .* Fields there are: "text", "class"\. Name them\.$'):
+        as_labelled({"text": "a", "class": "b"}, remedy="Name them.")
+    with pytest.raises(DataError) as refused:
+        as_pair({"text": "a", "summary": ""})
+    assert "Fields" not in str(refused.value)  # all there
+    with pytest.raises(DataError, match=r'"19" …\.$'):
+        as_pair({str(number): 1 for number in range(50)})
+
+
 def test_lists_may_stand_as_json_in_a_cell() -> None:
     assert as_dialogue({"turns": '["Hi!", "Hello."]'}) == Dialogue(("Hi!", "Hello."))
     assert as_document({"paragraphs": '["One.", "Two."]'}) == Document(("One.", "Two."))

@@ -25,6 +25,7 @@ SPLITS: dict[str, Split] = {"train": "train", "valid": "valid", "validation": "v
 """What files call the two splits; others (`test`) are not read."""
 SHOWN_REFUSALS = 100
 """So many refusals are kept word for word; all are counted."""
+REMEDY = "Mend the record, or skip bad ones: `on_bad_record` skip (as a flag, --on-bad-record skip)."
 _NAME = re.compile(rf"(?:(?P<corpus>.+?)\.)?(?P<split>{'|'.join(SPLITS)})(?:[._-].*)?")
 
 
@@ -157,7 +158,7 @@ def read_corpora(
             except (DataError, RecursionError) as fault:
                 message = f"{path}, {entry.place}: {fault}"
                 if on_bad_record == "stop":
-                    raise DataError(f"{message} Mend the record, or skip bad ones.") from None
+                    raise DataError(f"{message} {REMEDY}") from None
                 reading.skip(message)
                 continue
             reading.records[corpus] += 1

@@ -13,6 +13,7 @@ import csv
 import glob
 import gzip
 import json
+import logging
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -135,13 +136,16 @@ def _questions(record: Any, number: int) -> Iterator[Entry]:
 
 
 def _separated(file: IO[str], ending: str, columns: Sequence[str]) -> Iterator[Entry]:
-    """Rows of CSV, or of TSV as GLUE has it, where quotes are text and a line end ends a row."""
+    """Rows of CSV, or of TSV as GLUE has it, where quotes are text and a line end ends a row.
+
+    Blanks around a name of the header, as spreadsheets leave them, are no part of it.
+    """
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     if ending == ".tsv":
         reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
         reader = csv.reader(file, strict=True)
-    names = list(columns) or next(reader, [])
+    names = list(columns) or [name.strip() for name in next(reader, [])]
     if len(set(names)) < len(names):
         raise DataError(f"each column must have a name of its own, but they are {', '.join(names)}.")
     line = reader.line_num + 1
@@ -180,6 +184,8 @@ def _table_rows(kind: str, path: Path) -> Iterator[dict[str, Any]]:
     """
     import datasets  # takes most of a second, and JSON lines do without
 
+    logging.getLogger("datasets.packaged_modules").setLevel(logging.CRITICAL)  # it logs what it raises, and we tell it
+
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     with TemporaryDirectory() as cache:  # for its lock, which would stay in the home folder
@@ -191,7 +197,7 @@ def _table_rows(kind: str, path: Path) -> Iterator[dict[str, Any]]:
         except _UNREADABLE:
             raise
         except Exception as fault:  # Arrow has its own for every damage, some with no common base
-            raise DataError(f"{fault}. Fetch the file again.") from None
+            raise DataError(f"{str(fault).rstrip('.')}. Fetch the file again.") from None
 
 
 def _is_json(line: str) -> bool:

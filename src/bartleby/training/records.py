@@ -25,6 +25,8 @@ TEXT_FIELDS: tuple[tuple[str, str | None], ...] = (
     ("sentence", None),
 )
 """What the texts of a labelled record are called, ours first, then as in the files of GLUE (arXiv 1804.07461)."""
+SHOWN_FIELDS = 20
+"""A message names so many fields of a record at most."""
 LABEL_FIELDS = ("label", "labels", "gold_label", "score", "is_duplicate", "Quality")
 
 
@@ -104,10 +106,10 @@ def as_dialogue(record: Any) -> Dialogue:
     return Dialogue(tuple(turns), tuple(tuple(lines) for lines in personas), tuple(map(float, rewards)))
 
 
-def as_pair(record: Any, source: str = "text", target: str = "summary") -> Pair:
-    """`{"text": …, "summary": …}`, or under other names of fields."""
+def as_pair(record: Any, source: str = "text", target: str = "summary", remedy: str = "") -> Pair:
+    """`{"text": …, "summary": …}`, or under other names of fields; `remedy` says how to name others."""
     fields = _fields(record, f"`{source}` and `{target}`")
-    _refuse(_text_faults(fields, source, target))
+    _refuse([*_text_faults(fields, source, target), *_others(fields, (source, target), remedy)])
     return Pair(fields[source], fields[target])
 
 
@@ -143,12 +145,13 @@ def as_labelled(
     record: Any,
     problem_type: LabelKind = "single_label_classification",
     names: tuple[str | None, str | None, str | None] = (None, None, None),
+    remedy: str = "",
 ) -> Labelled:
     """`{"text": …, "text_pair": …?, "label": …}`, or the columns of a GLUE file.
 
     A label is a text or a whole number, which is a name all the same; for several labels it is a list of such; for
     regression a number. `names` says what the fields of text, pair and label are called where they are others; with a
-    name for the text, None for the pair is no pair.
+    name for the text, None for the pair is no pair; `remedy` says how to name others.
     """
     fields = _fields(record, "`text` and `label`")
     known = _label_fields(fields)
@@ -163,7 +166,7 @@ def as_labelled(
             "regression": "a finite number",
         }[problem_type]
         faults.append(f"`{label}` must be {wanted}, but is {shown(fields.get(label))}.")
-    _refuse(faults)
+    _refuse([*faults, *_others(fields, (*present, label), remedy)])
     assert value is not None
     return Labelled(fields[text], value, fields[pair] if pair is not None and pair in present else None)
 
@@ -222,6 +225,15 @@ def _text_faults(fields: Mapping[str, Any], *names: str) -> list[str]:
         for name in names
         if not is_text(fields.get(name))
     ]
+
+
+def _others(fields: Mapping[str, Any], names: Sequence[str], remedy: str) -> list[str]:
+    """Where one of `names` is no field at all: the fields there are, and what to do."""
+    if all(name in fields for name in names):
+        return []
+    known = [shown(name) for name in fields]
+    told = ", ".join(known[:SHOWN_FIELDS]) + (" …" if len(known) > SHOWN_FIELDS else "")
+    return [f"Fields there are: {told or 'none'}.", *([remedy] if remedy else [])]
 
 
 def _are_as_many(values: list[Any], others: Any) -> bool:

@@ -25,6 +25,10 @@ from bartleby.training.records import Labelled, as_labelled
 from bartleby.training.store import Examples, Row
 
 LABELS = "labels.json"
+NAMING = (
+    "Name them by `text_field` and `label_field` (as flags, --text-field and --label-field), or, of a file without a "
+    "header, all by `columns` (--columns)."
+)
 
 
 @dataclass(frozen=True)
@@ -229,7 +233,7 @@ class LabelExamples:
 def labelled(record: Any, options: ClassifyOptions) -> Labelled:
     """A record, its fields called as the options say."""
     names = options.text_field, options.pair_field, options.label_field
-    return as_labelled(record, options.problem_type, names)  # type: ignore[arg-type]  # one of its choices
+    return as_labelled(record, options.problem_type, names, NAMING)  # type: ignore[arg-type]  # one of its choices
 
 
 def _in_order(label: str) -> tuple[bool, int, str]:

@@ -29,6 +29,8 @@ from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
 from bartleby.training.records import Pair, as_pair, as_translation
 from bartleby.training.store import Examples, Row
 
+NAMING = "Name them by `source_field` and `target_field` (as flags, --source-field and --target-field)."
+
 
 @dataclass(frozen=True)
 class PairOptions(Options):
@@ -175,7 +177,7 @@ class SummarizeRecipe(PairRecipe):
     measured_by: ClassVar[Literal["rouge", "bleu"]] = "rouge"
 
     def shape(self, record: Any) -> Pair:
-        return as_pair(record, self.options.source_field, self.options.target_field)
+        return as_pair(record, self.options.source_field, self.options.target_field, NAMING)
 
 
 @dataclass(frozen=True)
