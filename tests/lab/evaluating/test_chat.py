@@ -101,6 +101,9 @@ def test_baselines_are_measured_on_the_same_replies(chat):
     assert known["retrieval"]["f1"] == 1.0  # the very dialogues
 
 
-def test_too_few_replies_cannot_be_ranked(chat):
-    with pytest.raises(DataError, match="Ranking among 20 replies"):
-        measure_chat(chat, DIALOGUES[:2], Request())
+def test_of_too_few_replies_all_but_the_rank_is_measured(chat):
+    found = measure_chat(chat, DIALOGUES[:2], Request(baselines=True))
+    assert found.figures["perplexity"] == pytest.approx(2)
+    assert found.facts["hits_at_1"] == "is not measured: it needs 20 different replies in the file"
+    assert not any("hits_at_1" in figures for figures in (found.figures, *found.baselines.values()))
+    assert not any("rank" in output for output in found.outputs)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from bartleby.backends.protocol import check_head
 from bartleby.errors import LengthError
@@ -56,7 +57,8 @@ class Sample:
 def measure_chat(model: Model, dialogues: Sequence[Dialogue], request: Request) -> Measured:
     """Answer a sample of replies, and measure what comes of it.
 
-    Raises: DataError if there is no reply, or too few different ones to rank among.
+    Where the file has too few different replies to rank among, all but `hits_at_1` is measured.
+    Raises: DataError if there is no reply.
     """
     check_head(model.backend.head, "conditional_generation")
     sample = sample_of(model, dialogues, request)
@@ -74,11 +76,11 @@ def measure_chat(model: Model, dialogues: Sequence[Dialogue], request: Request) 
     replies, wanted = [model.text(answer.ids) for answer in written], [each.reply for each in exchanges]
     likelihood = perplexity(row[0] for row in scores)
     return Measured(
-        figures={"perplexity": likelihood.value, "hits_at_1": hits_at_1(means), **_figures(replies, wanted)},
+        figures={"perplexity": likelihood.value, **_ranked(means), **_figures(replies, wanted)},
         facts={
             "available": sample.available,
             "too_long": sample.too_long,
-            "candidates": CANDIDATES,
+            **_ranking_told(means),
             "reply_tokens": likelihood.tokens,
             "with_persona": sum(each.has_persona for each in exchanges),
             "shortened": sum(each.dropped_turns > 0 for each in exchanges),
@@ -92,7 +94,7 @@ def measure_chat(model: Model, dialogues: Sequence[Dialogue], request: Request) 
                 "output": reply,
                 "reference": each.reply,
                 "log_likelihood": float(row[0]),
-                "rank": int((row[1:] >= row[0]).sum()) + 1,
+                **({"rank": int((row[1:] >= row[0]).sum()) + 1} if len(row) > 1 else {}),
             }
             for each, reply, row in zip(exchanges, replies, means, strict=True)
         ],
@@ -137,11 +139,25 @@ def _exchange(model: Model, dialogue: Dialogue, layout: TurnLayout, place: tuple
 def candidates_of(
     model: Model, dialogues: Sequence[Dialogue], exchanges: Sequence[Exchange], request: Request
 ) -> list[list[str]]:
-    """The true reply of each exchange and 19 others of the file that the model could write."""
+    """The true reply of each exchange and 19 others of the file that the model could write, or none if it has fewer."""
     replies = sorted({turn.strip() for dialogue in dialogues for turn in dialogue.turns[1:]})
     encoded = model.tokenizer(replies, verbose=False)["input_ids"]
-    pool = CandidatePool([text for text, ids in zip(replies, encoded, strict=True) if len(ids) < model.positions])
+    written = [text for text, ids in zip(replies, encoded, strict=True) if len(ids) < model.positions]
+    if len(written) < CANDIDATES:
+        return [[each.reply] for each in exchanges]
+    pool = CandidatePool(written)
     return [pool.draw(each.reply, request.sampling.seed, each.number) for each in exchanges]
+
+
+def _ranked(scores: Sequence[Sequence[float]] | npt.NDArray[np.floating]) -> dict[str, float]:
+    """Nothing where there was no other candidate than the true reply."""
+    return {"hits_at_1": hits_at_1(scores)} if len(scores[0]) > 1 else {}
+
+
+def _ranking_told(scores: npt.NDArray[np.floating]) -> dict[str, int | str]:
+    if scores.shape[1] > 1:
+        return {"candidates": CANDIDATES}
+    return {"hits_at_1": f"is not measured: it needs {CANDIDATES} different replies in the file"}
 
 
 def _figures(replies: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
@@ -181,9 +197,9 @@ def _baselines(
     own = int(request.known is None)  # the true reply itself is no reason to expect it
     by_count = [[float(counts[text] - own * (text == texts[0])) for text in texts] for texts in candidates]
     return {
-        "most_frequent": {"hits_at_1": hits_at_1(by_count), **_figures([most_frequent(replies)] * len(wanted), wanted)},
+        "most_frequent": {**_ranked(by_count), **_figures([most_frequent(replies)] * len(wanted), wanted)},
         "retrieval": {
-            "hits_at_1": hits_at_1(by_words),
+            **_ranked(by_words),
             **_figures(["" if place is None else replies[place] for place in nearest], wanted),
         },
         "people": {name: figure for name, figure in _figures(wanted, wanted).items() if name != "f1"},
