@@ -12,7 +12,7 @@ from bartleby.backends.pytorch.models import BlenderbotForConditionalGeneration
 from bartleby.errors import CheckpointError, OptionError
 from bartleby.training.adapter_files import load_adapter
 from bartleby.training.cadence import RunOptions
-from bartleby.training.journal import Journal
+from bartleby.training.journal import ENDED, Journal
 from bartleby.training.recipes.recipe import ModelOptions
 from bartleby.training.run import ADAPTER, Run
 from bartleby.training.runs import RunFolder
@@ -158,18 +158,30 @@ def test_a_metric_that_is_not_measured_is_refused_before_the_first_step(corpora:
 
 
 def test_a_run_ends_when_patience_has_run_out_and_stays_ended(corpora: Path, tmp_path: Path) -> None:
-    def made() -> Run:
-        return tiny_run(corpora, tmp_path, 9, validation_steps=1, checkpoint_steps=1, patience=2)
+    said: list[str] = []
 
-    run = made()
+    def made(patience: int) -> Run:
+        options = RunOptions(validation_steps=1, checkpoint_steps=1, patience=patience)
+        return Run(tiny_recipe(corpora), tiny_training(9), options, tmp_path, said.append)
+
+    run = made(2)
     measured_as(run, {1: 9.0, 2: 5.0, 3: 7.0, 4: 6.0})
     assert len(losses(run)) == 4
     assert run.is_impatient
+    why = "2 validations in a row no better than the best (perplexity 5 after step 2)"
+    assert said[-1] == f"Ended after step 4 of 9: {why}."
+    assert [(line["step"], line["why"]) for line in run.journal.figures(ENDED)] == [(4, why)]
     run.save()
     run.close()
-    again = made()
+    again = made(2)
     assert again.is_impatient
     assert losses(again) == []
+    assert said[-1] == f"This run has ended: {why}. A higher `patience`, or none, lets it go on."
+    again.close()
+    more = made(3)
+    measured_as(more, {5: 6.5})
+    assert len(losses(more)) == 1
+    assert [line["step"] for line in more.journal.figures(ENDED)] == [4, 5]
 
 
 def test_validations_that_a_kill_undid_do_not_count_against_patience(corpora: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from bartleby.errors import need_extra
 
 METRICS_FILE = "metrics.jsonl"
 PLOT = "loss.png"
+ENDED = "end"
+"""The kind of line that says why a run ended before its last step."""
 SMOOTHED_OVER = 200
 """Parts of a curve that are drawn; each is the mean of what is in it."""
 

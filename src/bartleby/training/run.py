@@ -16,7 +16,7 @@ from bartleby.measure.metrics import METRICS, metric_of
 from bartleby.training.adapter_files import save_adapter
 from bartleby.training.cadence import Every, RunOptions
 from bartleby.training.devices import processes_together
-from bartleby.training.journal import Journal
+from bartleby.training.journal import ENDED, Journal
 from bartleby.training.lora import has_adapters, merged
 from bartleby.training.pace import refuse_length, steps_of
 from bartleby.training.recipes.recipe import Recipe, Tell
@@ -134,6 +134,8 @@ class Run:
         checkpoint = Every(self.options.checkpoint_minutes, self.options.checkpoint_steps)
         validation = Every(self.options.validation_minutes, self.options.validation_steps)
         reports = self.trainer.run()
+        if self.is_impatient:
+            self.tell(f"This run has ended: {self._lost_patience()}. A higher `patience`, or none, lets it go on.")
         while not self.is_impatient:
             report = next(reports, None)
             if report is None:
@@ -150,6 +152,15 @@ class Run:
                 self.validate(self.options.quick_validation)
             if saves:
                 self.save()
+            if self.is_impatient:
+                self.tell(f"Ended after step {report.step} of {self.trainer.steps}: {self._lost_patience()}.")
+                self.journal.log(ENDED, {"step": report.step, "why": self._lost_patience()})
+
+    def _lost_patience(self) -> str:
+        """Why the run ends before its last step."""
+        best, count = self._best(), len(self._since_best)
+        told = "" if best is None else f" ({best['metric']} {best['value']:.4g} after step {best['step']})"
+        return f"{count} {'validation' if count == 1 else 'validations'} in a row no better than the best{told}"
 
     @property
     def is_impatient(self) -> bool:
