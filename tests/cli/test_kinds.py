@@ -104,6 +104,25 @@ def test_a_finished_run_can_be_exported_at_once_or_later(
     assert (tmp_path / "two" / "README.md").read_text().startswith("---\nlibrary_name: bartleby\n")
 
 
+def test_where_an_export_cannot_go_is_told_before_the_training(
+    bartleby: Bartleby, command: list[object], tmp_path: Path
+) -> None:
+    for name in ("config.json", "poems.txt"):
+        target = tmp_path / name[:-5]
+        target.mkdir()
+        (target / name).touch()
+        ran = bartleby(*command, "--steps", 1, "--export", target)
+        assert (ran.code, ran.out) == (1, "")
+        assert "Choose another folder" in ran.err
+    assert not (tmp_path / "run").exists()
+    ran = bartleby(*command, "--steps", 1, "--export", tmp_path / "config", "--force")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "config" / "model.safetensors").is_file()
+    ran = bartleby(*command, "--steps", 1, "--force")
+    assert (ran.code, ran.out) == (2, "")
+    assert "`force` must be left out where nothing is exported" in ran.err
+
+
 def test_a_run_ends_well_where_nothing_can_be_drawn(
     bartleby: Bartleby, command: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ def test_figures_of_an_evaluation_get_into_the_card(bartleby: Bartleby, command:
     options = ["--model", tmp_path / "model", "--data", DATA / "chat" / "train.jsonl", "--limit", 2]
     ran = bartleby("evaluate", "chat", *options, "--json", tmp_path / "figures.json")
     assert ran.code == 0, ran.err
-    figures = ["--figures", tmp_path / "figures.json", "--max-shard-size", "10KB"]
+    figures = ["--figures", tmp_path / "figures.json", "--max-shard-size", "10KB", "--force"]
     ran = bartleby("train", "export", tmp_path / "run", tmp_path / "model", *figures)
     assert ran.code == 0, ran.err
     assert "distinct" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from bartleby.errors import CheckpointError
 from bartleby.tasks.chat import Chat
 from bartleby.tokenization.auto import AutoTokenizer
 from bartleby.training.cadence import RunOptions
-from bartleby.training.export import export_run
+from bartleby.training.export import export_run, refuse_target
 from bartleby.training.recipes.recipe import ModelOptions
 from bartleby.training.run import Run
 from bartleby.training.runs import STATE, RunFolder
@@ -90,13 +90,27 @@ def test_weights_in_several_files_say_the_same(
     assert parts == pytest.approx(whole, abs=1e-3)
 
 
-def test_another_export_replaces_the_one_before(finished_run: Path, tmp_path: Path) -> None:
+def test_another_export_replaces_the_one_before_only_if_forced(finished_run: Path, tmp_path: Path) -> None:
     target = tmp_path / "model"
+    target.mkdir()  # empty, so nothing is lost
     export_run(finished_run, target, quiet)
     (target / "leftover").touch()
-    export_run(finished_run, target, quiet)
+    with pytest.raises(CheckpointError, match=r"model holds a checkpoint\. .* replace it \(`--force`\)"):
+        export_run(finished_run, target, quiet)
+    assert (target / "leftover").exists()
+    export_run(finished_run, target, quiet, force=True)
     assert not (target / "leftover").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_where_nothing_can_be_written_is_told_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_target(tmp_path / "new" / "model", force=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match=r"must be a folder that can be made, but .*file is a file"):
+        refuse_target(tmp_path / "file" / "model", force=False)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(CheckpointError, match=r"model must be .*, but .* cannot be written to"):
+        refuse_target(tmp_path / "model", force=True)
 
 
 def test_the_stages_before_are_in_the_card(finished_run: Path, corpora: Path, tmp_path: Path) -> None:
@@ -113,7 +127,7 @@ def test_the_stages_before_are_in_the_card(finished_run: Path, corpora: Path, tm
 def test_a_folder_that_is_no_checkpoint_stays(finished_run: Path, tmp_path: Path) -> None:
     (tmp_path / "poems.txt").write_text("Roses")
     with pytest.raises(CheckpointError, match="exists and is no checkpoint"):
-        export_run(finished_run, tmp_path, quiet)
+        export_run(finished_run, tmp_path, quiet, force=True)
     assert (tmp_path / "poems.txt").read_text() == "Roses"
 
 

@@ -42,6 +42,11 @@ class PlaceOptions(Options):
 
     run_dir: Path | None = option(None, "Where the run lives; else in the user's cache, by its kind.", metavar="FOLDER")
     export: Path | None = option(None, "When done, as `bartleby train export` to here.", metavar="FOLDER")
+    force: bool = option(False, "Let that replace a checkpoint that is there.")
+
+    def contradictions(self) -> Iterator[str]:
+        if self.force and self.export is None:
+            yield "`force` must be left out where nothing is exported. Give `export`, too."
 
 
 OWN_FLAGS = (
@@ -93,13 +98,16 @@ for _kind, _recipe in RECIPES.items():
 
 def train(recipe: Recipe, training: TrainingOptions, options: RunOptions, place: PlaceOptions, dry_run: bool) -> None:
     """Take a run to its end, or only tell of it."""
+    from bartleby.training.export import export_run, refuse_target
+
+    if place.export is not None:
+        refuse_target(place.export, place.force)  # now, not after hours
     if dry_run:
         from bartleby.cli.plan import plan_of
 
         if is_main_process():
             print("\n".join(plan_of(recipe, training, options, say)))
         return
-    from bartleby.training.export import export_run
     from bartleby.training.run import Run
     from bartleby.training.runs import runs_folder
 
@@ -107,7 +115,7 @@ def train(recipe: Recipe, training: TrainingOptions, options: RunOptions, place:
     with closing(Run(recipe, training, options, path, say)) as run:
         best = follow(run)
         if run.is_main:
-            print(best if place.export is None else export_run(path, place.export, say))
+            print(best if place.export is None else export_run(path, place.export, say, force=place.force))
 
 
 def follow(run: Run) -> Path:

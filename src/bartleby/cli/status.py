@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bartleby.errors import CheckpointError
-from bartleby.training.journal import Journal
+from bartleby.training.journal import ENDED, Journal
 from bartleby.training.runs import RunFolder, step_of
 from bartleby.training.stages import Stage, own_stage, read_stages
 
@@ -31,6 +31,9 @@ def status_of(path: Path) -> Iterator[str]:
     own = own_stage(folder, last)
     total = recipe.get("steps")
     yield f"{own.kind}: step {last:,} of {'as yet unknown many' if total is None else f'{total:,}'}, {told(own)}"
+    for line in journal.figures(ENDED)[-1:]:
+        if line["step"] == last:  # else it went on since
+            yield f"ended before its last step: {line['why']}"
     if steps:
         recent = steps[-RECENT:]
         yield f"loss: {sum(line['loss'] for line in recent) / len(recent):.3f}, mean of the last {len(recent)} steps"
@@ -43,6 +46,21 @@ def status_of(path: Path) -> Iterator[str]:
     yield f"checkpoints after steps: {', '.join(kept) or 'none yet'}"
     for stage in reversed(read_stages(path)):
         yield f"before: {stage.name}{f', {stage.kind}, {told(stage)}' if stage.kind else ''}"
+
+
+def runs_in(folder: Path) -> Iterator[str]:
+    """A line for each run in `folder`: where it stands, and how its best checkpoint measures."""
+    runs = [RunFolder(path) for path in sorted(folder.glob("*")) if RunFolder(path).is_run]
+    for run in runs:
+        try:
+            first, *_ = status_of(run.path)
+            best = run.best_figure
+            measured = f"; best {best['metric']} {best['value']:.4g}" if best else ""
+            yield f"{run.path}: {first}{measured}"
+        except CheckpointError as fault:
+            yield f"{run.path}: {fault}"
+    if not runs:
+        yield f"There are no runs in {folder}. Those elsewhere are told of one at a time: `bartleby train status RUN`."
 
 
 def told(stage: Stage) -> str:

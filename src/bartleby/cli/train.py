@@ -47,18 +47,24 @@ def export(
         typer.Option(metavar="FILE", help="What `bartleby evaluate --json` wrote, for the card. Repeatable."),
     ] = None,
     max_shard_size: Annotated[str, typer.Option(metavar="SIZE", help="Of one file of weights.")] = "15MB",
+    force: Annotated[bool, typer.Option("--force", help="Replace the checkpoint that is in FOLDER.")] = False,
 ) -> None:
     """Make the best checkpoint of a run one to ship: float16, with a measured model card; prints where it is."""
     need_extra("train", "Exporting a run")
     from bartleby.training.export import export_run
 
     documents = [read_document(path, DataError) for path in figures or ()]
-    print(export_run(run_dir, target, say, figures=documents, max_shard_size=max_shard_size))
+    print(export_run(run_dir, target, say, figures=documents, max_shard_size=max_shard_size, force=force))
 
 
 @app.command("status")
-def status(run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]) -> None:
+def status(
+    run_dir: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="Folder of a run; without it, all in the user's cache.")
+    ] = None,
+) -> None:
     """Tell how far a run is, how it measures, and which runs its model went through before."""
-    from bartleby.cli.status import status_of
+    from bartleby.cli.status import runs_in, status_of
+    from bartleby.training.runs import runs_folder
 
-    print("\n".join(status_of(run_dir)))
+    print("\n".join(runs_in(runs_folder()) if run_dir is None else status_of(run_dir)))

@@ -40,19 +40,19 @@ def export_run(
     *,
     figures: Sequence[Mapping[str, Any]] = (),
     max_shard_size: int | str = SHARD_SIZE,
+    force: bool = False,
 ) -> Path:
-    """Write the best checkpoint of `run` into the folder `target`, in the place of a checkpoint that was there.
+    """Write the best checkpoint of `run` into the folder `target`, with `force` in the place of one that was there.
 
     `figures` are documents that `bartleby evaluate --json` wrote, for the card; measure the folder, then export again.
-    Raises: CheckpointError if the run has no checkpoint, `target` holds something else than a checkpoint, or the
-        weights do not fit float16.
+    Raises: CheckpointError if the run has no checkpoint, `target` cannot be written (`refuse_target`), or the weights
+        do not fit float16.
     """
     folder = RunFolder(run)
     if not folder.is_run:
         raise CheckpointError(f"{run} must be the folder of a run with a checkpoint, but has none. Train first.")
     checkpoint = Path(checkpoint_of(str(run)))
-    if target.exists() and not (target / "config.json").is_file():
-        raise CheckpointError(f"{target} exists and is no checkpoint. Choose another folder.")
+    refuse_target(target, force)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         _halve(checkpoint, draft, max_shard_size)
@@ -63,6 +63,23 @@ def export_run(
         shutil.rmtree(draft, ignore_errors=True)
     tell(f"{checkpoint.name} is in {target}, in files of at most {max_shard_size}.")
     return target
+
+
+def refuse_target(target: Path, force: bool) -> None:
+    """Raises: CheckpointError if an export to `target` would overwrite something, or could not be written there."""
+    if target.exists():
+        if not (target / "config.json").is_file() and not _is_empty(target):
+            raise CheckpointError(f"{target} exists and is no checkpoint. Choose another folder.")
+        if (target / "config.json").is_file() and not force:
+            raise CheckpointError(f"{target} holds a checkpoint. Choose another folder, or replace it (`--force`).")
+    above = next(folder for folder in target.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        kind = "cannot be written to" if above.is_dir() else "is a file"
+        raise CheckpointError(f"{target} must be a folder that can be made, but {above} {kind}. Choose another folder.")
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def _halve(checkpoint: Path, draft: Path, max_shard_size: int | str) -> None:
