@@ -57,14 +57,25 @@ def test_an_empty_file_gives_nothing(written, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("steps: 1\nseed: 0\nsteps: 2\n", "Line 3: `steps` stands in the file already"),
-        ("model: {d_model: 16}\n", "Line 1: `model` must be one value or a list"),
-        ("change: [[1]]\n", "Line 1: `change` must be one value or a list"),
-        ("a: &a [*a]\n", "must be one value or a list"),
-        ("data: !!python/object/apply:os.system [ls]\n", "Line 1: `data` must be one value"),
-        ("data: !!python/name:os.system x\n", "Line 1: `data` must be one value"),
-        ("data: !mine x\n", "Line 1: `data` must be one value"),
-        ("? [a]\n: 1\n", "Line 1: a name must be a word"),
+        ("steps: 1\nseed: 0\nsteps: 2\n", "`steps` stands in the file already, in line 1."),
+        ("seed: 0\n\nmodel: {d_model: 16}\n", "`model` must be one value or a list"),
+        ("seed: 0\n\nchange: [[1]]\n", "`change` must be one value or a list"),
+        ("\n\na: &a [*a]\n", "must be one value or a list"),
+        ("\n\ndata: !!python/object/apply:os.system [ls]\n", "`data` must be one value"),
+        ("\n\ndata: !!python/name:os.system x\n", "`data` must be one value"),
+        ("\n\ndata: !mine x\n", "`data` must be one value"),
+        ("\n\n? [a]\n: 1\n", "a name must be a word"),
+    ],
+)
+def test_a_line_that_is_no_option_says_why(written, text: str, message: str) -> None:
+    *before, last = read_config(written(text))
+    assert (last.line, [entry.fault for entry in before]) == (3, [None] * len(before))
+    assert message in str(last.fault)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
         ("- steps\n", "must hold lines"),
         ("steps\n", "must hold lines"),
         ("a: [1\n", "must be YAML"),
@@ -75,13 +86,6 @@ def test_what_is_no_list_of_options_is_refused(written, text: str, message: str)
     with pytest.raises(OptionError, match=r"run\.yaml") as refused:
         read_config(written(text))
     assert message in str(refused.value)
-
-
-def test_all_faults_are_told_at_once(written) -> None:
-    with pytest.raises(OptionError, match="2 faults") as refused:
-        read_config(written("a: {}\nb: 1\nb: 2\n"))
-    assert "Line 1" in str(refused.value)
-    assert "Line 3" in str(refused.value)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -102,17 +102,23 @@ def test_a_file_may_name_a_home(tmp_path: Path) -> None:
 
 
 def test_everything_wrong_in_a_file_is_told_at_once_with_the_nearest_name(tmp_path: Path) -> None:
-    text = "step: 5\nleave-out: [b]\nzebra: 1\nstreaming: 1\nbetas: [1]\nrate: fast\ndata: 7\n"
-    with pytest.raises(OptionError, match="7 faults") as refused:
+    text = (
+        "step: 5\nleave-out: [b]\nzebra: 1\nstreaming: 1\nbetas: [1]\nrate: fast\ndata: 7\n"
+        "leave_out: foo\nstreaming: no\nvalidation: {}\n"
+    )
+    with pytest.raises(OptionError, match="10 faults") as refused:
         from_file(tmp_path, text)
     told = str(refused.value)
     assert "Line 1: `step` is no option here. Did you mean steps?" in told
     assert "Line 2: `leave-out` is no option here. Did you mean leave_out?" in told
     assert "Line 3: `zebra` is no option here.\n" in told
     assert "Line 4: `streaming` must be true or false, but is 1." in told
-    assert "Line 5: `betas` must be a list" in told
+    assert "Line 5: `betas` must be a list of 2, each of it a number, but is [1]." in told
     assert "Line 6: `rate` must be a number, but is 'fast'." in told
     assert "Line 7: `data` must be a path, but is 7." in told
+    assert "Line 8: `leave_out` must be a list, each of it text, but is 'foo'. Write [foo]." in told
+    assert "Line 9: `streaming` stands in the file already, in line 4." in told
+    assert "Line 10: `validation` must be one value" in told
 
 
 def test_what_is_missing_and_what_is_wrong_are_told_at_once() -> None:

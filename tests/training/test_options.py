@@ -70,7 +70,7 @@ def test_all_faults_are_named_at_once() -> None:
         ({"limit": 1.0}, "`limit` must be a whole number or nothing, but is 1.0"),
         ({"loud": 1}, "`loud` must be true or false, but is 1"),
         ({"names": ["a"]}, "`names` must be a list, each of it text, but is"),
-        ({"betas": (0.5,)}, "`betas` must be a list, each of it a number"),
+        ({"betas": (0.5,)}, "`betas` must be a list of 2, each of it a number"),
         ({"inner": None}, "`inner` must be of the type Inner, but is None"),
     ],
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bartleby.errors import OptionError, need_extra, raise_all
+from bartleby.errors import OptionError, need_extra
 
 if TYPE_CHECKING:
     import yaml
@@ -18,18 +18,19 @@ NOTHING = ("", "~")
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the file."""
+    """One line of the file, or why it says nothing."""
 
     name: str
     value: Any
     line: int
+    fault: str | None = None
 
 
 def read_config(path: Path) -> list[Entry]:
     """The entries of a file, in its order.
 
     Plain values are read as JSON has them, so that `no` is a word and 2e-3 a number, unlike in YAML 1.1.
-    Raises: OptionError naming every line that is no option.
+    Raises: OptionError for a file that has no such lines at all.
     """
     need_extra("train", "Reading a file of options")
     import yaml
@@ -44,29 +45,24 @@ def read_config(path: Path) -> list[Entry]:
         return []
     if not isinstance(root, yaml.MappingNode):
         raise OptionError(f"{path} must hold lines `name: value`, but holds something else.")
-    faults: list[str] = []
-    entries = [_entry(key, value, faults) for key, value in root.value]
-    names = [entry.name for entry in entries]
-    faults += [
-        f"Line {entry.line}: `{entry.name}` stands in the file already."
-        for place, entry in enumerate(entries)
-        if entry.name in names[:place]
-    ]
-    raise_all(OptionError, faults, str(path))
-    return entries
+    entries: dict[str, Entry] = {}
+    doubled = []
+    for entry in (_entry(key, value) for key, value in root.value):
+        if entries.setdefault(entry.name, entry) is not entry:
+            first = entries[entry.name].line
+            doubled.append(replace(entry, fault=f"`{entry.name}` stands in the file already, in line {first}."))
+    return sorted([*entries.values(), *doubled], key=lambda entry: entry.line)
 
 
-def _entry(key: yaml.Node, value: yaml.Node, faults: list[str]) -> Entry:
+def _entry(key: yaml.Node, value: yaml.Node) -> Entry:
     line = key.start_mark.line + 1
     if not _is_scalar(key):
-        faults.append(f"Line {line}: a name must be a word, but is a list or a mapping.")
-        return Entry(f"line {line}", None, line)
+        return Entry(f"line {line}", None, line, "a name must be a word, but is a list or a mapping.")
     name = str(key.value)
     several = value.value if value.id == "sequence" and value.tag in PLAIN_TAGS else None
     if all(map(_is_scalar, [value] if several is None else several)):
         return Entry(name, _read(value) if several is None else [_read(each) for each in several], line)
-    faults.append(f"Line {line}: `{name}` must be one value or a list of them, but holds more, or has a tag.")
-    return Entry(name, None, line)
+    return Entry(name, None, line, f"`{name}` must be one value or a list of them, but holds more, or has a tag.")
 
 
 def _is_scalar(node: yaml.Node) -> bool:

@@ -129,15 +129,24 @@ def given_options(
     faults, values = [], {}
     for entry in read_config(file) if file is not None else ():
         field = fields.get(entry.name)
-        if field is None:
+        if entry.fault is not None:
+            faults.append(f"Line {entry.line}: {entry.fault}")
+        elif field is None:
             faults.append(f"Line {entry.line}: `{entry.name}` is no option here.{_meant(entry.name, fields)}")
-            continue
-        values[entry.name] = value = _as(field.kind, entry.value)
-        if not fits(value, field.kind):
-            faults.append(f"Line {entry.line}: `{entry.name}` must be {described(field.kind)}, but is {entry.value!r}.")
+        else:
+            values[entry.name] = value = _as(field.kind, entry.value)
+            faults += [f"Line {entry.line}: {fault}" for fault in _misfit(field, entry.value, value)]
     raise_all(OptionError, faults, str(file))
     told = {name: value for name, value in flags.items() if name in fields and value is not None}
     return values | {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+
+
+def _misfit(field: Field, given: Any, value: Any) -> Iterator[str]:
+    """The fault of a value of another type; a single one in place of a list is shown as it should be written."""
+    if not fits(value, field.kind):
+        _, several = _asked(field.kind)
+        remedy = f" Write [{given}]." if several is list and fits(_as(field.kind, [given]), field.kind) else ""
+        yield f"`{field.name}` must be {described(field.kind)}, but is {given!r}.{remedy}"
 
 
 def _meant(name: str, fields: Mapping[str, Field]) -> str:

@@ -162,7 +162,8 @@ def described(kind: Any) -> str:
     if origin in (Union, UnionType):
         return " or ".join(described(each) for each in arguments)
     if origin is tuple:
-        return f"a list, each of it {described(arguments[0])}"
+        count = "" if arguments[-1] is ... else f" of {len(arguments)}"
+        return f"a list{count}, each of it {described(arguments[0])}"
     return _KINDS.get(kind) or f"of the type {getattr(kind, '__name__', kind)}"
 
 

@@ -158,8 +158,9 @@ def test_summaries_stand_above_their_texts_when_asked(texts: Path, tmp_path: Pat
 
 
 def test_documents_of_several_lines_are_plain_text_files_too(texts: Path, tmp_path: Path) -> None:
+    (held_out := tmp_path / "other.txt").write_text("Something else.\n", encoding="utf-8")
     recipe = recipe_of(texts, data="plain.txt")
-    recipe = replace(recipe, data=replace(recipe.data, validation=str(texts / "plain.txt")))
+    recipe = replace(recipe, data=replace(recipe.data, validation=str(held_out)))
     recipe.prepare(tmp_path, quiet)
     blocks = learnt(recipe.setup(tmp_path), Examples.open(tmp_path / "train"))
     assert blocks == ["<s>A first line.\nIts second.</s>", "<s>Another text.</s>"]
@@ -207,6 +208,8 @@ def test_the_noise_is_chosen_by_name_and_changed_by_field() -> None:
 def test_wrong_options_are_named_together(texts: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"(?s)2 faults.*'maks=1'.*'rotate'"):
         PretrainOptions(noise_change=("maks=1", "rotate"))
+    with pytest.raises(OptionError, match=r"(?s)one of mask, .*'maks=1'.*`mask` must be between 0 and 1, but is 3"):
+        PretrainOptions(noise_change=("maks=1", "mask=3"))
     with pytest.raises(OptionError, match="`mask` must be between 0 and 1, but is 3"):
         PretrainOptions(noise_change=("mask=3",))
     with pytest.raises(OptionError, match="`block_tokens` must be at most 48, the model's positions, but is 64"):

@@ -55,18 +55,25 @@ class PretrainOptions(Options):
 
     def chosen_noise(self) -> Noise:
         """The noise with its changes; their values are read as JSON, or else are text."""
-        known = {field.name for field in fields(Noise)}
+        known = [field.name for field in fields(Noise)]
         changes: dict[str, Any] = {}
         faults = []
         for change in self.noise_change:
             name, sign, text = change.partition("=")
             if not sign or name not in known:
-                faults.append(f"`noise_change` must be FIELD=VALUE with a field of the noise, but is {change!r}.")
+                told = f"FIELD=VALUE with one of {', '.join(known)}"
+                faults.append(f"`noise_change` must be {told}, but is {change!r}.")
+                continue
             changes[name] = text
             with suppress(ValueError):
                 changes[name] = json.loads(text)
+        noise = NOISES[self.noise]
+        try:
+            noise = replace(noise, **changes)
+        except OptionError as fault:
+            faults.append(str(fault))
         raise_all(OptionError, faults, "The changes to the noise")
-        return replace(NOISES[self.noise], **changes)
+        return noise
 
 
 @dataclass(frozen=True)
