@@ -36,14 +36,23 @@ def test_other_commands_do_not_read_the_options_of_trainings() -> None:
 
 def test_figures_of_an_evaluation_get_into_the_card(bartleby: Bartleby, command: list[object], tmp_path: Path) -> None:
     assert bartleby(*command, "--steps", 1, "--export", tmp_path / "model").code == 0
-    options = ["--model", tmp_path / "model", "--data", DATA / "chat" / "train.jsonl", "--limit", 2]
+    options = ["--model", tmp_path / "model", "--data", DATA / "chat" / "train.jsonl", "--limit", 2, "--baselines"]
     ran = bartleby("evaluate", "chat", *options, "--json", tmp_path / "figures.json")
     assert ran.code == 0, ran.err
     figures = ["--figures", tmp_path / "figures.json", "--max-shard-size", "10KB", "--force"]
     ran = bartleby("train", "export", tmp_path / "run", tmp_path / "model", *figures)
     assert ran.code == 0, ran.err
-    assert "distinct" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "|  | this model | most_frequent | retrieval | people |\n" in card
+    assert "| distinct_1 | " in card
     assert len([*(tmp_path / "model").glob("model-*.safetensors")]) > 1
+
+
+def test_figures_that_no_evaluation_wrote_are_refused(bartleby: Bartleby, tmp_path: Path) -> None:
+    (tmp_path / "figures.json").write_text('{"perplexity": 3}')
+    ran = bartleby("train", "export", tmp_path, tmp_path / "out", "--figures", tmp_path / "figures.json")
+    assert (ran.code, ran.out) == (1, "")
+    assert "must be what `bartleby evaluate --json` wrote, but has no `data`, `examples`, `task`." in ran.err
 
 
 def test_export_needs_a_run(bartleby: Bartleby, tmp_path: Path) -> None:

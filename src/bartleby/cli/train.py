@@ -53,8 +53,19 @@ def export(
     need_extra("train", "Exporting a run")
     from bartleby.training.export import export_run
 
-    documents = [read_document(path, DataError) for path in figures or ()]
+    documents = [_figures_in(path) for path in figures or ()]
     print(export_run(run_dir, target, say, figures=documents, max_shard_size=max_shard_size, force=force))
+
+
+def _figures_in(path: Path) -> dict[str, Any]:
+    """Raises: DataError if no evaluation wrote the file."""
+    document = read_document(path, DataError)
+    missing = [f"`{name}`" for name in ("data", "examples", "task") if name not in document]
+    if missing:
+        raise DataError(
+            f"{path} must be what `bartleby evaluate --json` wrote, but has no {', '.join(missing)}. Take that."
+        )
+    return document
 
 
 @app.command("status")
