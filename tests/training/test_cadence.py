@@ -1,7 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from bartleby.errors import OptionError
-from bartleby.training.cadence import Every, RunOptions
+from bartleby.training.cadence import MEASURED, Every, RunOptions
+from bartleby.training.recipes import RECIPES
+from bartleby.training.recipes.classify import ClassifyOptions
+from bartleby.training.recipes.recipe import DataOptions, ModelOptions
 
 
 def test_steps_are_counted_from_the_start_of_the_run() -> None:
@@ -25,3 +30,10 @@ def test_a_run_has_one_length() -> None:
         RunOptions(epochs=1, minutes=2)
     with pytest.raises(OptionError, match=r"(?s)`minutes` must be a number above 0.*`keep`.*`metric` must be one of"):
         RunOptions(minutes=0, keep=0, metric="beauty")
+
+
+def test_every_metric_that_can_be_chosen_is_measured_by_some_kind() -> None:
+    kinds = [(recipe, recipe.own()) for recipe in RECIPES.values()]
+    kinds.append((RECIPES["classify"], ClassifyOptions(problem_type="regression")))
+    recipes = [recipe(own, ModelOptions(), DataOptions(Path())) for recipe, own in kinds]
+    assert {metric for recipe in recipes for metric in recipe.measured} == set(MEASURED)

@@ -98,6 +98,8 @@ for _kind, _recipe in RECIPES.items():
 
 def train(recipe: Recipe, training: TrainingOptions, options: RunOptions, place: PlaceOptions, dry_run: bool) -> None:
     """Take a run to its end, or only tell of it."""
+    recipe.refuse_unmeasured(options.metric)
+    recipe.held_out_files()  # before PyTorch is imported, which takes seconds
     from bartleby.training.export import export_run, refuse_target
 
     if place.export is not None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from bartleby.measure.metrics import METRICS
 from bartleby.training.options import POSITIVE, Options, option
 
+MEASURED = tuple(name for name in METRICS if name not in ("hits_at_1", "distinct_1", "distinct_2", "repetition"))
+"""What some kind of training measures on its way; the rest takes what only `bartleby evaluate` does."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Options):
@@ -28,7 +31,7 @@ class RunOptions(Options):
     quick_validation: int = option(
         500, "Examples measured on the way; at the end it is all of them.", metavar="N", least=1
     )
-    metric: str | None = option(None, "What the best checkpoint is best by.", choices=tuple(METRICS))
+    metric: str | None = option(None, "What the best checkpoint is best by.", choices=MEASURED)
     patience: int | None = option(
         None, "End after so many validations that were no better than the best.", metavar="N", least=1
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bartleby.measure.metrics import METRICS
 from bartleby.training.recipes.recipe import DataOptions, ModelOptions, Recipe, Setup
 from bartleby.training.settings import TrainingOptions
 from bartleby.training.trainer import Trainer
@@ -41,6 +42,11 @@ def prepared(recipe: Recipe, folder: Path) -> tuple[Setup, dict[str, Any], list[
     told: list[str] = []
     figures = recipe.prepare(folder, told.append)
     return recipe.setup(folder), figures, told
+
+
+def measures(recipe: Recipe, found: dict[str, float]) -> bool:
+    """Whether a validation found the metrics that the recipe names, and no others."""
+    return set(METRICS) & set(found) == set(recipe.measured)
 
 
 def learnt_by_heart(setup: Setup, steps: int, learning_rate: float = 1e-2) -> float:

@@ -11,7 +11,7 @@ from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.tokenization.byte_level import BartTokenizer
 from bartleby.training.recipes.answer import AnswerExamples, AnswerOptions, AnswerRecipe, span_of
 from bartleby.training.records import Answer, Question
-from tests.training.recipes.overfitting import EXAMPLES, learnt_by_heart, prepared, tiny_recipe
+from tests.training.recipes.overfitting import EXAMPLES, learnt_by_heart, measures, prepared, tiny_recipe
 
 WORDS = ("cat", "dog", "sun", "sea", "red", "sky", "ink", "pen")
 PLACES = ("at home", "in town", "by night", "on foot", "at sea", "in bed", "by day", "on top")
@@ -46,13 +46,15 @@ def test_sixty_four_answers_are_learnt_by_heart(tmp_path: Path, impossible: bool
     for split in ("train", "valid"):
         text = "".join(json.dumps(record) + "\n" for record in records)
         (tmp_path / f"{split}.jsonl").write_text(text, encoding="utf-8")
-    setup, figures, told = prepared(tiny_recipe(AnswerRecipe, tmp_path), tmp_path / "run")
+    recipe = tiny_recipe(AnswerRecipe, tmp_path)
+    setup, figures, told = prepared(recipe, tmp_path / "run")
     assert (figures["examples"], figures["without_answer"]) == (EXAMPLES, 24 if impossible else 0)
     assert told[-1].startswith("64 questions gave 64 windows")
     assert learnt_by_heart(setup, 120) < 0.02
     found = setup.measure(None)
     assert (found["exact_match"], found["f1"]) == (1, 1)
     assert found["loss"] < 0.02
+    assert measures(recipe, found)
     assert (found["examples"], found["windows"]) == (EXAMPLES, EXAMPLES)
 
 

@@ -9,7 +9,7 @@ from bartleby.errors import DataError, OptionError
 from bartleby.tokenization.base import PreTrainedTokenizer
 from bartleby.tokenization.byte_level import BartTokenizer
 from bartleby.training.recipes.classify import ClassifyOptions, ClassifyRecipe, LabelExamples
-from tests.training.recipes.overfitting import EXAMPLES, learnt_by_heart, prepared, tiny_recipe
+from tests.training.recipes.overfitting import EXAMPLES, learnt_by_heart, measures, prepared, tiny_recipe
 
 WORDS = ("cat", "dog", "sun", "sea", "red", "sky", "ink", "pen")
 TEXTS = [f"the {first} saw a {second}" for first in WORDS for second in WORDS]
@@ -52,11 +52,14 @@ def test_sixty_four_pairs_of_texts_are_learnt_by_heart(tmp_path: Path) -> None:
     for split in ("train", "dev"):
         lines = ["index\tsentence1\tsentence2\tlabel", *rows]
         (tmp_path / f"{split}.tsv").write_text("\n".join(lines), encoding="utf-8")
-    setup, _, _ = prepared(tiny_recipe(ClassifyRecipe, tmp_path), tmp_path / "run")
+    recipe = tiny_recipe(ClassifyRecipe, tmp_path)
+    setup, _, _ = prepared(recipe, tmp_path / "run")
     ids = setup.measure.collation.examples.rows("source")[0]  # type: ignore[attr-defined]
     assert ids.count(setup.tokenizer.eos_token_id) == 3
     assert learnt_by_heart(setup, 100) < 0.05
-    assert setup.measure(None)["f1"] == 1
+    found = setup.measure(None)
+    assert found["f1"] == 1
+    assert measures(recipe, found)
 
 
 def test_sixty_four_sets_of_labels_are_learnt_by_heart(tmp_path: Path) -> None:
@@ -70,6 +73,7 @@ def test_sixty_four_sets_of_labels_are_learnt_by_heart(tmp_path: Path) -> None:
     assert learnt_by_heart(setup, 100) < 0.05
     found = setup.measure(None)
     assert (found["accuracy"], found["f1"]) == (1, 1)
+    assert measures(recipe, found)
 
 
 def test_sixty_four_numbers_are_learnt_by_heart(tmp_path: Path) -> None:
@@ -77,13 +81,15 @@ def test_sixty_four_numbers_are_learnt_by_heart(tmp_path: Path) -> None:
         tmp_path / "d",
         *({"sentence1": text, "sentence2": "a cat", "score": number % 8 / 4} for number, text in enumerate(TEXTS)),
     )
-    setup, figures, _ = prepared(tiny_recipe(ClassifyRecipe, data, problem_type="regression"), tmp_path / "run")
+    recipe = tiny_recipe(ClassifyRecipe, data, problem_type="regression")
+    setup, figures, _ = prepared(recipe, tmp_path / "run")
     assert figures["labels"] == {}
     assert (setup.model.config.num_labels, setup.model.config.problem_type) == (1, "regression")
     assert learnt_by_heart(setup, 200, 5e-3) < 0.02
     found = setup.measure(None)
     assert found["squared_error"] == pytest.approx(found["loss"], rel=1e-5)
     assert found["pearson"] > 0.98
+    assert measures(recipe, found)
 
 
 def test_measuring_changes_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bartleby.tokenization.blenderbot_small import BlenderbotSmallTokenizer
 from bartleby.tokenization.byte_level import BartTokenizer
 from bartleby.training.recipes.pairs import PairExamples, PairOptions, SummarizeRecipe, TranslateRecipe
 from bartleby.training.records import Pair
-from tests.training.recipes.overfitting import EXAMPLES, learnt_by_heart, prepared, tiny_recipe
+from tests.training.recipes.overfitting import EXAMPLES, learnt_by_heart, measures, prepared, tiny_recipe
 
 WORDS = ("cat", "dog", "sun", "sea", "red", "sky", "ink", "pen")
 TEXTS = [f"the {first} saw a {second} at home" for first in WORDS for second in WORDS]
@@ -52,6 +52,7 @@ def test_sixty_four_summaries_are_learnt_by_heart(summaries: Path, tmp_path: Pat
     assert found["perplexity"] < 1.05
     assert found["rouge1"] == found["rougeLsum"] == 1
     assert (found["examples"], found["written"]) == (EXAMPLES, 8)
+    assert measures(recipe, found)
 
 
 def test_sixty_four_translations_are_learnt_by_heart(tmp_path: Path) -> None:

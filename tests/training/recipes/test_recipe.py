@@ -44,6 +44,13 @@ def test_another_validation_is_another_recipe(recipe: Counting, corpora: Path) -
     assert fewer.document()["validation_corpora"] == {"talks": sizes["talks"]}
 
 
+def test_a_metric_of_another_kind_is_refused(recipe: Counting) -> None:
+    recipe.refuse_unmeasured("perplexity")
+    recipe.refuse_unmeasured(None)
+    with pytest.raises(OptionError, match=r"must be one that count measures \(perplexity\), but is 'bleu'"):
+        recipe.refuse_unmeasured("bleu")
+
+
 def test_what_is_learnt_from_is_not_measured_on(recipe: Counting, corpora: Path, tmp_path: Path) -> None:
     file = corpora / "talks.train.jsonl"
     link = tmp_path / "other.jsonl"

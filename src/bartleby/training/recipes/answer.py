@@ -75,6 +75,11 @@ class AnswerRecipe(Recipe):
     preset: ClassVar[str] = "bartleby-summary-mini"
     metric: ClassVar[str] = "f1"
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Also the loss a window."""
+        return "loss", "exact_match", "f1"
+
     def prepare(self, folder: Path, tell: Tell) -> Figures:
         from bartleby.training.recipes.start import starting_tokenizer
 

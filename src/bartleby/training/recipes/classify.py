@@ -66,6 +66,14 @@ class ClassifyRecipe(Recipe):
     preset: ClassVar[str] = "bartleby-summary-mini"
     metric: ClassVar[str] = "loss"
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """By the kind of label, as `label_figures`."""
+        if self.options.problem_type == "regression":
+            return "loss", "pearson", "spearman", "squared_error"
+        several = self.options.problem_type == "multi_label_classification"
+        return "loss", "accuracy", "f1", *(() if several else ("matthews",))
+
     def prepare(self, folder: Path, tell: Tell) -> Figures:
         """The corpora are read once more if labels or a tokenizer come from them."""
         from bartleby.training.recipes.start import starting_tokenizer

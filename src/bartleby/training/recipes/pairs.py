@@ -29,6 +29,8 @@ from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
 from bartleby.training.records import Pair, as_pair, as_translation
 from bartleby.training.store import Examples, Row
 
+WRITTEN = {"rouge": ("rouge1", "rouge2", "rougeL", "rougeLsum"), "bleu": ("bleu",)}
+"""The metrics of what a model writes."""
 NAMING = "Name them by `source_field` and `target_field` (as flags, --source-field and --target-field)."
 
 
@@ -95,6 +97,11 @@ class PairRecipe(Recipe):
     preset: ClassVar[str] = "bartleby-summary-mini"
     measured_by: ClassVar[Literal["rouge", "bleu"]]
     """What is measured of what the model writes."""
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Of what the model writes only if it does."""
+        return (self.metric, *(WRITTEN[self.measured_by] if self.options.written_examples else ()))
 
     @abstractmethod
     def shape(self, record: Any) -> Pair:

@@ -122,6 +122,17 @@ class Recipe(ABC):
     data: DataOptions
     seed: int = 0
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """What a validation measures, of `bartleby.measure.metrics`."""
+        return (self.metric,)
+
+    def refuse_unmeasured(self, metric: str | None) -> None:
+        """Raises: OptionError if runs are to be compared by something that is not measured."""
+        if metric is not None and metric not in self.measured:
+            known = ", ".join(self.measured)
+            raise OptionError(f"`metric` must be one that {self.kind} measures ({known}), but is {metric!r}.")
+
     @abstractmethod
     def prepare(self, folder: Path, tell: Tell) -> Figures:
         """Make `tokenizer/` and the examples `train/` and `valid/` in `folder`, which is empty.
@@ -162,8 +173,8 @@ class Recipe(ABC):
 
         Raises: OptionError if it is learnt from, too; what `validation_files` raises.
         """
-        found = validation_files(self.data.data, self.data.validation, self.data.leave_out)
         learnt = {path.resolve() for path in self.learnt_files()}
+        found = validation_files(self.data.data, self.data.validation, self.data.leave_out)
         both = ", ".join(str(path) for path in found if path.resolve() in learnt)
         if both:
             raise OptionError(f"`validation` must not be learnt from, but {both} is. Name another file.")
