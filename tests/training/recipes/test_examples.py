@@ -7,7 +7,8 @@ import pytest
 
 from bartleby.errors import DataError
 from bartleby.training.recipes import RECIPES
-from bartleby.training.recipes.examples import chunks, sampled, write_examples, write_sample
+from bartleby.training.recipes.examples import chunks, sampled, share_told, write_examples, write_sample
+from bartleby.training.recipes.pairs import PairReport
 from bartleby.training.store import Examples
 from tests.training.recipes.overfitting import tiny_recipe
 
@@ -117,3 +118,9 @@ def test_a_sample_is_the_same_every_time_and_its_front_is_a_smaller_one() -> Non
 def test_chunks_leave_nothing_out() -> None:
     assert list(chunks(range(5), 2)) == [[0, 1], [2, 3], [4]]
     assert list(chunks([], 2)) == []
+
+
+def test_a_share_is_told_where_a_limit_is_probably_a_slip() -> None:
+    assert [share_told(count, 4000) for count in (0, 1000, 1001, 4000)] == ["0", "1,000", "1,001 (25%)", "4,000 (100%)"]
+    assert share_told(0, 0) == "0"
+    assert "3 (75%) sources lost their end." in PairReport(examples=4, cut_sources=3).told()

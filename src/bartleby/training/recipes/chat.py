@@ -19,7 +19,7 @@ from bartleby.training.batches import Batches
 from bartleby.training.collation import Padding, PairCollation, RewardedCollation
 from bartleby.training.corpora import Reading
 from bartleby.training.options import option
-from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
+from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, share_told, write_splits
 from bartleby.training.recipes.recipe import Figures, Read, Recipe, Setup, Tell
 from bartleby.training.recipes.unlikelihood import UnlikelihoodOptions, unlikelihood_objective
 from bartleby.training.records import Dialogue, as_dialogue
@@ -112,7 +112,8 @@ class ExampleReport:
     def told(self) -> str:
         """All of it in one sentence."""
         return (
-            f"{self.examples} examples, {self.with_persona} with a persona; {self.shortened} lost their oldest turns. "
+            f"{self.examples} examples, {self.with_persona} with a persona; "
+            f"{share_told(self.shortened, self.examples)} lost their oldest turns. "
             f"Left out: {self.long_replies} replies that are too long, {self.long_last_turns} to a turn that is"
         )
 

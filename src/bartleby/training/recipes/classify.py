@@ -19,7 +19,7 @@ from bartleby.training.batches import Batches
 from bartleby.training.collation import LabelCollation
 from bartleby.training.corpora import Reading
 from bartleby.training.options import Options, option
-from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
+from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, share_told, write_splits
 from bartleby.training.recipes.recipe import Figures, Read, Recipe, Setup, Tell
 from bartleby.training.records import Labelled, as_labelled
 from bartleby.training.store import Examples, Row
@@ -179,7 +179,8 @@ class LabelReport:
         """All of it in one sentence."""
         shares = ", ".join(f"{label} {count:,}" for label, count in self.labels.items())
         return (
-            f"{self.examples:,} examples{f' ({shares})' if shares else ''}; {self.cut_texts:,} texts lost their end. "
+            f"{self.examples:,} examples{f' ({shares})' if shares else ''}; "
+            f"{share_told(self.cut_texts, self.examples)} texts lost their end. "
             f"Left out: {self.long_texts:,} texts that are too long"
         )
 

@@ -20,6 +20,8 @@ Item = TypeVar("Item")
 
 RECORDS_AT_ONCE = 2000
 """Records whose texts are given to the tokenizer together: enough to keep all its threads busy."""
+MANY = 0.25
+"""More texts than this share are not cut by a limit that fits them."""
 VALIDATION_SEED = 0
 """Which examples are measured on must not hang on the run's seed, or runs could not be compared."""
 
@@ -47,6 +49,11 @@ class Making:
         skipped = f" Skipped: {self.reading.refused:,} bad records." if self.reading.refused else ""
         remedy = "Mend the records, raise the length limits, or give other corpora."
         raise DataError(f"There is no example to {purpose}. {self.told()}{skipped} {remedy}")
+
+
+def share_told(count: int, whole: int) -> str:
+    """A count, with its share where that is so large that a limit is probably a slip."""
+    return f"{count:,} ({count / whole:.0%})" if count > MANY * whole else f"{count:,}"
 
 
 def write_splits(folder: Path, training: Making, validation: Making, sample: int, tell: Tell) -> Figures:

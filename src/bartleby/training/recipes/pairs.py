@@ -24,7 +24,7 @@ from bartleby.training.batches import RepeatedBatches
 from bartleby.training.collation import Padding, PairCollation
 from bartleby.training.corpora import Reading, corpus_name, read_corpora
 from bartleby.training.options import Options, option
-from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, write_splits
+from bartleby.training.recipes.examples import Making, chunks, refuse_beyond_positions, share_told, write_splits
 from bartleby.training.recipes.recipe import Figures, Recipe, Setup, Tell
 from bartleby.training.records import Pair, as_pair, as_translation
 from bartleby.training.store import Examples, Row
@@ -217,7 +217,8 @@ class PairReport:
         """All of it in one sentence."""
         again = f" ({self.repeated:,} an epoch, with those repeated)" if self.repeated != self.examples else ""
         return (
-            f"{self.examples:,} examples{again}; {self.cut_sources:,} sources lost their end. "
+            f"{self.examples:,} examples{again}; {share_told(self.cut_sources, self.examples)} sources "
+            "lost their end. "
             f"Left out: {self.long_sources:,} sources and {self.long_targets:,} targets that are too long"
         )
 
