@@ -14,7 +14,13 @@ FILES = sorted((ROOT / "recipes").glob("*.yaml"))
 
 
 def test_there_is_one_for_each_model_and_stage():
-    assert [path.stem for path in FILES] == ["chat-mini-start", "chat-mini", "summary-mini-pretrain", "summary-mini"]
+    assert [path.stem for path in FILES] == [
+        "chat-mini-start",
+        "chat-mini",
+        "summary-mini-pretrain",
+        "summary-mini-start",
+        "summary-mini",
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
